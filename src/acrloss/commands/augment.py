@@ -1,0 +1,47 @@
+"""Draw a sheet of augmented training faces with their landmarks, as the network sees them: one face a row."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acrloss.augment import Augmentation
+from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.crop import CropSpec
+from acrloss.dataset import LandmarkDataset
+from acrloss.draw import contact_sheet, draw_landmarks, save_png
+from acrloss.errors import DataError
+from acrloss.terminal import progress, results_in
+
+
+def add_arguments(parser: Any) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--output", type=Path, default=Path("augmented.png"), help="the picture to write")
+    parser.add_argument("--faces", type=int, default=6, help="how many faces (rows)")
+    parser.add_argument(
+        "--versions", type=int, default=8, help="how many versions of each (columns; the first is plain)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of faces and the changes")
+    parser.add_class_arguments(CropSpec, "crop")
+    parser.add_class_arguments(Augmentation, "augmentation")
+
+
+def run(parsed: Any) -> None:
+    parser, values = parsed
+    ready = parser.instantiate_classes(values)
+    if values.faces < 1 or values.versions < 1:
+        raise DataError("--faces and --versions must be at least 1")
+    annotations = read_data(values)
+    chosen = np.random.default_rng(values.seed).permutation(len(annotations))[: values.faces]
+    plain = LandmarkDataset(annotations, ready.crop)
+    changed = LandmarkDataset(annotations, ready.crop, ready.augmentation, values.seed)
+    pictures, captions = [], []
+    for index in progress(chosen.tolist(), "drawing", len(chosen)):
+        for version in range(values.versions):
+            sample = changed[version, index] if version else plain[index]
+            landmarks = sample["landmarks"].double().numpy() * ready.crop.size - 0.5
+            pictures.append(draw_landmarks(sample["image"].permute(1, 2, 0).numpy(), landmarks, annotations.scheme))
+            captions.append(
+                ("mirrored" if sample["mirrored"] else "") if version else Path(annotations.images[index]).name
+            )
+    results_in(save_png(values.output, contact_sheet(pictures, captions, columns=values.versions)))

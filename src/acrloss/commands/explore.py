@@ -1,0 +1,18 @@
+"""Draw what ACR loss sees in a data set: mean face and modes, Smooth-Face, Φ, the readings of k and the loss curves."""
+
+from pathlib import Path
+from typing import Any
+
+from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.explore import explore
+from acrloss.terminal import results_in
+
+
+def add_arguments(parser: Any) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--output", type=Path, default=Path("explore"), help="folder of the results")
+
+
+def run(parsed: Any) -> None:
+    _, values = parsed
+    results_in(explore(read_data(values), Path(values.output)))

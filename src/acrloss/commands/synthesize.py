@@ -1,0 +1,25 @@
+"""Write synthetic faces with exact landmarks (scheme ibug68) as images and .pts files that every command reads."""
+
+from pathlib import Path
+from typing import Any
+
+from acrloss.errors import DataError
+from acrloss.synthetic import write_dataset
+from acrloss.terminal import results_in
+
+
+def add_arguments(parser: Any) -> None:
+    parser.add_argument("--count", type=int, default=2000, help="how many faces")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same faces")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write; new or empty")
+
+
+def run(parsed: Any) -> None:
+    _, values = parsed
+    folder = Path(values.output)
+    if values.count < 1 or values.seed < 0:
+        raise DataError("--count must be at least 1 and --seed must not be negative")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty; give another --output")
+    write_dataset(folder, values.count, values.seed)
+    results_in(folder)

@@ -1,0 +1,92 @@
+"""Train a landmark network on annotated faces, score it on the test faces and write the run's report.
+
+The run folder holds the configuration, the networks, logs, figures and report.html. A run that was interrupted goes
+on with `acrloss train --config RUN/config.yaml --resume true` and ends with the same weights.
+"""
+
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.errors import DataError
+from acrloss.evaluate import evaluate, predict_annotated
+from acrloss.files import write_atomic
+from acrloss.models import LandmarkNet
+from acrloss.run_report import score_table, write_run_report
+from acrloss.terminal import notes, print_table, progress, results_in
+from acrloss.training import TrainConfig, fit, training_split
+
+
+def add_arguments(parser: Any) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run; new or empty")
+    parser.add_argument("--resume", type=bool, default=False, help="go on with the interrupted run in --output")
+    parser.add_class_arguments(TrainConfig)
+
+
+def run(parsed: Any) -> None:
+    parser, values = parsed
+    ready = parser.instantiate_classes(values)
+    config = TrainConfig(**{field.name: ready[field.name] for field in fields(TrainConfig)})
+    folder = Path(values.output)
+    text = settings_text(parser, values)
+    if values.resume:
+        check_resumable(folder, text)
+    elif (folder / "last.ckpt").is_file():
+        raise DataError(f"{folder} holds a run; give another --output, or --resume true to go on with it")
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / "config.yaml").is_file():
+        raise DataError(f"{folder} is not empty and no run; give another --output")
+    annotations = read_data(values)
+    write_atomic(folder / "config.yaml", text)
+    command = f"acrloss train --config {shlex.quote(str(folder / 'config.yaml'))}"
+    try:
+        fit(annotations, config, folder, resume=values.resume)
+    except KeyboardInterrupt:
+        notes.print(f"stopped; to go on: {command} --resume true", markup=False, soft_wrap=True)
+        raise
+    # The test faces are touched once, here; data without any is scored on the faces held out for validation.
+    scored = annotations.split("test")
+    if not len(scored):
+        scored = training_split(annotations, config.validation_share, config.seed)[1]
+    if not len(scored):
+        notes.print("no test or validation faces: nothing to score")
+        results_in(folder)
+        return
+    network = LandmarkNet.load(folder / "best.safetensors")
+    predictions = predict_annotated(network, scored, progress=lambda batches, n: progress(batches, "scoring", n))
+    evaluation = evaluate(scored, predictions)
+    report = write_run_report(folder, evaluation, command=command)
+    print_table(*score_table(evaluation))
+    results_in(report)
+
+
+def settings_text(parser: Any, values: Any) -> str:
+    """The run's options as YAML, but for those that say how to start it."""
+    kept = values.clone()
+    for name in ("config", "resume"):
+        kept.pop(name, None)
+    return str(parser.dump(kept, skip_none=False))
+
+
+def check_resumable(folder: Path, text: str) -> None:
+    """Refuse to resume where there is nothing to resume or the options are not the run's own.
+
+    Raises:
+        DataError: says which option differs.
+    """
+    if not (folder / "last.ckpt").is_file():
+        raise DataError(
+            f"{folder} holds no last.ckpt to resume from (no epoch was finished); start again without --resume"
+        )
+    before, now = yaml.safe_load((folder / "config.yaml").read_text()), yaml.safe_load(text)
+    different = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if different:
+        key = different[0]
+        raise DataError(
+            f"{folder} was started with {key} = {before.get(key)!r}, not {now.get(key)!r}; resume it with "
+            f"--config {folder / 'config.yaml'} --resume true, or start another run"
+        )

@@ -1,0 +1,97 @@
+"""Landmark losses: each is a pure function and an `nn.Module` called as `criterion(pred, target)`."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from typing import Any
+
+from acrloss.losses.acr import ACRLoss, acr_loss, smooth_acr_loss
+from acrloss.losses.base import LandmarkLoss
+from acrloss.losses.gaussian_nll import GaussianNLLLoss, gaussian_nll_loss
+from acrloss.losses.l1 import L1Loss, l1_loss
+from acrloss.losses.l2 import L2Loss, l2_loss
+from acrloss.losses.rectified_wing import RectifiedWingLoss, rectified_wing_loss
+from acrloss.losses.smooth_l1 import SmoothL1Loss, smooth_l1_loss
+from acrloss.losses.soft_wing import SoftWingLoss, soft_wing_loss
+from acrloss.losses.wing import WingLoss, wing_loss
+from acrloss.shape_model import ShapeModel
+
+__all__ = [
+    "ACRLoss",
+    "GaussianNLLLoss",
+    "L1Loss",
+    "L2Loss",
+    "LandmarkLoss",
+    "RectifiedWingLoss",
+    "SmoothL1Loss",
+    "SoftWingLoss",
+    "WingLoss",
+    "acr_loss",
+    "create_loss",
+    "gaussian_nll_loss",
+    "l1_loss",
+    "l2_loss",
+    "loss_names",
+    "rectified_wing_loss",
+    "smooth_acr_loss",
+    "smooth_l1_loss",
+    "soft_wing_loss",
+    "wing_loss",
+]
+
+_LOSSES: dict[str, type[LandmarkLoss]] = {
+    "l1": L1Loss,
+    "l2": L2Loss,
+    "smooth_l1": SmoothL1Loss,
+    "wing": WingLoss,
+    "soft_wing": SoftWingLoss,
+    "rectified_wing": RectifiedWingLoss,
+    "gaussian_nll": GaussianNLLLoss,
+}
+_ACR_PRESETS: dict[str, dict[str, Any]] = {
+    # Wing's scale and unit on a C¹ curve, with the reading of Φ that agrees best with a network's errors.
+    "acr": {
+        "curve": "smooth",
+        "lam": 10.0,
+        "epsilon": 2.0,
+        "omega": 10.0,
+        "unit": 224.0,
+        "rule": "variance",
+        "per": "landmark",
+    },
+    "acr-paper": {"curve": "paper", "lam": 1.0, "unit": "crop", "rule": "count", "per": "coordinate"},
+}
+
+
+def loss_names() -> list[str]:
+    """Names that `create_loss` knows."""
+    return [*_ACR_PRESETS, *_LOSSES]
+
+
+def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any) -> LandmarkLoss:
+    """Build a loss by name.
+
+    Args:
+        name: one of `loss_names()`. "acr" is the C¹ curve at Wing's scale (λ = ω = 10, ε = 2, in pixels of a
+            224-pixel crop) with Φ per landmark by the variance rule; "acr-paper" is the paper's loss in crop
+            units with Φ per coordinate by the count rule. Both follow the paper's schedule.
+        shape_model: needed by the two ACR losses; the others do without.
+        options: arguments of the loss's class; they override the preset's.
+
+    Raises:
+        ValueError: an unknown name or option, an option out of range, or an ACR loss without a shape model.
+    """
+    if name not in loss_names():
+        nearest = difflib.get_close_matches(name, loss_names(), n=1, cutoff=0.0)[0]
+        raise ValueError(f'unknown loss "{name}"; did you mean "{nearest}"? Known: {", ".join(loss_names())}')
+    kind = _LOSSES.get(name, ACRLoss)
+    accepted = [option for option in inspect.signature(kind).parameters if option != "shape_model"]
+    for option in options:
+        if option not in accepted:
+            raise ValueError(f'loss "{name}" has no option "{option}"; it has {", ".join(accepted)}')
+    if kind is not ACRLoss:
+        return kind(**options)
+    if shape_model is None:
+        raise ValueError(f'loss "{name}" needs a shape_model')
+    return ACRLoss(shape_model, **{**_ACR_PRESETS[name], **options})

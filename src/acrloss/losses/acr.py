@@ -1,0 +1,263 @@
+"""Adaptive coordinate-based regression loss (ACR, arXiv 2203.15835): the paper's curve and corrected ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from acrloss.landmarks import Kind, Landmarks, as_landmarks, like, values_can_be_checked, visible
+from acrloss.losses.base import LandmarkLoss, Reduction, Unit, capped, check_positive, difference, paired, reduce
+from acrloss.schedule import ModeSchedule
+from acrloss.shape_model import (
+    Per,
+    Rule,
+    ShapeModel,
+    check_faces,
+    check_per_and_clamp,
+    compute_dtype,
+    count_modes,
+    difficulty_of,
+    input_eps,
+    smooth_faces,
+)
+
+Curve: TypeAlias = Literal["paper", "continuous", "smooth"]
+Offset: TypeAlias = Literal["paper", "continuous"]
+Tail: TypeAlias = Literal["linear", "quadratic"]
+
+_SHAPE_BUFFERS = ("mean", "components", "eigenvalues", "active_modes")
+
+
+def _inputs(pred: Landmarks, target: Landmarks, difficulty: Landmarks) -> tuple[Tensor, Tensor, Tensor]:
+    """Checked (|pred - target|, Φ, present), each (N, M, d); the first two are 0 where missing."""
+    pred, target = paired(pred, target)
+    phi = as_landmarks(difficulty, "difficulty").detach()
+    if phi.shape != target.shape:
+        raise ValueError(f"difficulty: expected the target's shape {tuple(target.shape)}, got {tuple(phi.shape)}")
+    present = visible(target)
+    phi = torch.where(present, phi.to(pred.device, pred.dtype), 0.0)
+    if values_can_be_checked(phi) and not bool(((phi >= 0) & (phi <= 1)).all()):
+        raise ValueError("difficulty: expected values in [0, 1]")
+    return difference(pred, target, present).abs(), phi, present
+
+
+def acr_loss(
+    pred: Landmarks,
+    target: Landmarks,
+    difficulty: Landmarks,
+    lam: float = 1.0,
+    offset: Offset = "paper",
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """ACR loss (eqs. 5-7): λ·ln(1 + Δ^(2-Φ)) where Δ <= 1, else Δ² + C; Δ = |pred - target| per coordinate.
+
+    The paper's C = Φ·ln 2 - 1 makes the loss jump at Δ = 1 unless Φ = λ, and its slope jumps there from
+    λ(2-Φ)/2 to 2. What an error of 1 is, is up to the caller: in crop units the square branch is never
+    reached, in pixels almost always.
+
+    Args:
+        pred, target: (N, M, 2) in the same unit; NaN in `target` marks a missing landmark, which is left out.
+        difficulty: Φ in [0, 1], (N, M, 2); no gradient flows into it. Its range is checked on the CPU only,
+            outside torch.compile, where that costs no synchronisation.
+        lam: λ > 0.
+        offset: "paper" for its C, "continuous" for C = λ·ln 2 - 1, which removes the jump (not the kink).
+        reduction: "mean" over present coordinates, "sum", or "none" for (N, M, 2).
+
+    Raises:
+        TypeError, ValueError: inputs that are not batches of faces or do not fit each other, Φ outside [0,
+            1], λ <= 0, or an unknown offset or reduction.
+    """
+    check_positive(lam=lam)
+    if offset not in ("paper", "continuous"):
+        raise ValueError(f'offset: expected "paper" or "continuous", got {offset!r}')
+    delta, phi, present = _inputs(pred, target, difficulty)
+    small = lam * capped(delta, 1.0).pow(2 - phi).log1p()
+    constant = phi * math.log(2) - 1 if offset == "paper" else lam * math.log(2) - 1
+    return reduce(torch.where(delta <= 1, small, delta.square() + constant), present, reduction)
+
+
+def smooth_acr_loss(
+    pred: Landmarks,
+    target: Landmarks,
+    difficulty: Landmarks,
+    lam: float = 1.0,
+    epsilon: float = 1.0,
+    omega: float = 1.0,
+    tail: Tail = "linear",
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """The ACR family without jump or kink: λ·ln(1 + x^p) where Δ <= ω, then a tail of equal value and slope.
+
+    x = Δ/ε, Δ = |pred - target| per coordinate, p = 2 - Φ. With w = ω/ε and
+    s = λ·p·w^(p-1)/(1 + w^p), the slope in x, the tail adds s·(x - w) ("linear") or s·(x² - w²)/(2w)
+    ("quadratic": the paper's square, scaled to fit).
+
+    - ε = ω = 1 is the corrected, C¹ form of the paper's loss.
+    - Φ ≡ 1, λ = ω is Wing(ω, ε) up to ω. There Wing jumps to slope 1; this keeps the slope ω/(ω + ε).
+    - The linear tail makes it Adaptive Wing (Wang et al., ICCV 2019) with Φ in the place of the heatmap's
+      value, its alpha = 2, θ = ω and weight λ.
+
+    At Δ = 0 the slope is 0 for Φ < 1; for Φ = 1 it jumps from -λ/ε to λ/ε, as Wing's and L1's do.
+
+    Args:
+        pred, target: (N, M, 2) in the same unit; NaN in `target` marks a missing landmark, which is left out.
+        difficulty: Φ in [0, 1], (N, M, 2), checked as in `acr_loss`; no gradient flows into it.
+        lam: λ > 0.
+        epsilon: ε > 0, curvature, in the unit of the landmarks.
+        omega: ω > 0, where the tail begins, in the unit of the landmarks.
+        reduction: "mean" over present coordinates, "sum", or "none" for (N, M, 2).
+
+    Raises:
+        TypeError, ValueError: as `acr_loss`; ε or ω <= 0, or an unknown tail.
+    """
+    check_positive(lam=lam, epsilon=epsilon, omega=omega)
+    if tail not in ("linear", "quadratic"):
+        raise ValueError(f'tail: expected "linear" or "quadratic", got {tail!r}')
+    delta, phi, present = _inputs(pred, target, difficulty)
+    width = omega / epsilon
+    x, p = delta / epsilon, 2 - phi
+    raised = torch.pow(width, p)
+    slope = lam * p * raised / (width * (1 + raised))
+    excess = (x - width).relu()
+    if tail == "quadratic":
+        excess = excess + excess.square() / (2 * width)
+    return reduce(lam * capped(x, width).pow(p).log1p() + slope * excess, present, reduction)
+
+
+class ACRLoss(LandmarkLoss):
+    """ACR loss that computes the difficulty Φ of each target itself and follows the schedule of modes.
+
+    Φ is measured on the target as given, before `unit` applies: the shape model must be fitted on landmarks
+    in the same frame as the targets (crop units of the training crops). To use the Φ of the annotated instead
+    of the augmented face, compute it once and pass it as `difficulty`.
+
+    Call `set_epoch` at the start of each epoch; it changes a buffer, so nothing is compiled anew. The state
+    dict holds the shape model, the epoch and the modes in use. The shape model stays in float64 (float32 on
+    MPS) whatever `.to()`, `.half()` or autocast ask for: Φ is a ratio of small residuals.
+
+    Args:
+        shape_model: modes of variation; its landmarks are the ones the loss accepts.
+        schedule: share of modes over the epochs (default: the paper's `ModeSchedule()`), or one share for
+            all.
+        rule, per, clamp: reading of the share and of Φ, see `ShapeModel.modes` and `ShapeModel.difficulty`.
+        curve: "paper" and "continuous" are `acr_loss` with that offset; "smooth" is `smooth_acr_loss`.
+        lam: λ of the curve.
+        epsilon, omega, tail: of the smooth curve, in the loss's unit; the others ignore them.
+        unit, input_size, eyes, reduction: see `LandmarkLoss`.
+
+    Raises:
+        TypeError, ValueError: no shape model, or an option out of range.
+    """
+
+    mean: Tensor
+    components: Tensor
+    eigenvalues: Tensor
+    active_modes: Tensor
+    epoch: Tensor
+
+    def __init__(
+        self,
+        shape_model: ShapeModel,
+        schedule: ModeSchedule | float | None = None,
+        *,
+        rule: Rule = "count",
+        per: Per = "coordinate",
+        clamp: float | None = None,
+        curve: Curve = "paper",
+        lam: float = 1.0,
+        epsilon: float = 1.0,
+        omega: float = 1.0,
+        tail: Tail = "linear",
+        unit: Unit = "crop",
+        input_size: int | None = None,
+        eyes: tuple[int, int] | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+        if not isinstance(shape_model, ShapeModel):
+            raise TypeError(f"shape_model: expected a ShapeModel, got {type(shape_model).__name__}")
+        check_positive(lam=lam, epsilon=epsilon, omega=omega)
+        check_per_and_clamp(per, clamp)
+        if curve not in ("paper", "continuous", "smooth"):
+            raise ValueError(f'curve: expected "paper", "continuous" or "smooth", got {curve!r}')
+        if tail not in ("linear", "quadratic"):
+            raise ValueError(f'tail: expected "linear" or "quadratic", got {tail!r}')
+        if schedule is None:
+            schedule = ModeSchedule()
+        elif not isinstance(schedule, ModeSchedule):
+            schedule = ModeSchedule.constant(schedule)
+        self.schedule = schedule
+        self.rule: Rule = rule
+        self.per: Per = per
+        self.clamp = clamp
+        self.curve: Curve = curve
+        self.lam, self.epsilon, self.omega = lam, epsilon, omega
+        self.tail: Tail = tail
+        self.num_landmarks = shape_model.num_landmarks
+        for name in ("mean", "components", "eigenvalues"):
+            self.register_buffer(name, getattr(shape_model, name).clone())
+        self.register_buffer("active_modes", torch.ones_like(shape_model.eigenvalues))
+        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
+        self.set_epoch(0)
+
+    @property
+    def modes(self) -> int:
+        """Number of modes k in use in the current epoch."""
+        return int(self.active_modes.sum())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Use the schedule's share for `epoch` (from 0); raises ValueError for a negative one."""
+        k = count_modes(self.eigenvalues, len(self.mean), self.schedule.share(epoch), self.rule)
+        self.active_modes.copy_(torch.arange(len(self.eigenvalues)) < k)
+        self.epoch.fill_(epoch)
+
+    @torch.no_grad()
+    def difficulty(self, landmarks: Kind) -> Kind:
+        """Φ (N, M, 2) of landmarks (N, M, 2) with the current epoch's modes; see `ShapeModel.difficulty`."""
+        faces = as_landmarks(landmarks)
+        check_faces(faces, self.num_landmarks, len(self.mean))
+        with torch.autocast(faces.device.type, enabled=False):
+            exact = faces.to(self.mean)
+            smooth = smooth_faces(exact, self.mean, self.components * self.active_modes, self.eigenvalues, self.clamp)
+            phi = difficulty_of(exact, smooth, self.mean, self.per, input_eps(faces.dtype))
+        return like(landmarks, phi)
+
+    def forward(self, pred: Landmarks, target: Landmarks, difficulty: Landmarks | None = None) -> Tensor:
+        """The loss of predictions (N, M, 2) against landmarks (N, M, 2), NaN where missing.
+
+        Args:
+            difficulty: Φ (N, M, 2) in [0, 1] to use instead of the target's own.
+
+        Returns:
+            A scalar, or (N, M, 2) for reduction "none"; float32 at least.
+
+        Raises:
+            TypeError, ValueError: as `acr_loss`; landmarks that are not the shape model's.
+        """
+        pair = paired(pred, target)
+        phi = self.difficulty(as_landmarks(target)) if difficulty is None else difficulty
+        pred, target = self.to_unit(*pair)
+        if self.curve == "smooth":
+            return smooth_acr_loss(pred, target, phi, self.lam, self.epsilon, self.omega, self.tail, self.reduction)
+        return acr_loss(pred, target, phi, self.lam, self.curve, self.reduction)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ACRLoss:
+        # Conversions move the shape model but never round it; an integer buffer tells where to.
+        device = fn(self.epoch).device
+        exact = {name: self._buffers[name] for name in _SHAPE_BUFFERS}
+        self._buffers.update(dict.fromkeys(_SHAPE_BUFFERS))
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call, unused-ignore]
+        for name, buffer in exact.items():
+            assert buffer is not None
+            self._buffers[name] = buffer.to(device, compute_dtype(device))
+        return self
+
+    def extra_repr(self) -> str:
+        return (
+            f"modes={self.modes}, rule={self.rule!r}, per={self.per!r}, curve={self.curve!r}, "
+            f"lam={self.lam}, epsilon={self.epsilon}, omega={self.omega}, {super().extra_repr()}"
+        )

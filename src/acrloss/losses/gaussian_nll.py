@@ -1,0 +1,69 @@
+"""Negative log-likelihood of a Gaussian with predicted variance (Nix & Weigend 1994)."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from acrloss.landmarks import Landmarks, visible
+from acrloss.losses.base import (
+    LandmarkLoss,
+    Reduction,
+    Unit,
+    difference,
+    paired,
+    reduce,
+)
+
+LOG_VARIANCE_RANGE = (-15.0, 15.0)
+
+
+def gaussian_nll_loss(pred: Landmarks, target: Landmarks, reduction: Reduction = "mean") -> Tensor:
+    """½·(s + d²·e^(-s)) per coordinate, d = mean - target, s = log-variance.
+
+    The constant ½·ln 2π is left out; s is clamped to [-15, 15] (standard deviations from 5.5e-4 to 1808 of
+    the unit), beyond which its gradient is 0.
+
+    Args:
+        pred: (N, M, 4): mean x, mean y, log-variance x, log-variance y.
+        target: (N, M, 2) in the same unit; NaN marks a missing landmark, which is left out.
+        reduction: "mean" over present coordinates, "sum", or "none" for (N, M, 2).
+
+    Raises:
+        TypeError, ValueError: inputs that are not batches of faces or do not fit each other.
+    """
+    pred, target = paired(pred, target, channels_per_coordinate=2)
+    mean, log_variance = pred.chunk(2, dim=-1)
+    present = visible(target)
+    delta = difference(mean, target, present)
+    # Zero-filled so that nothing a network says about a missing landmark can reach the gradient.
+    log_variance = torch.where(present, log_variance, 0.0).clamp(*LOG_VARIANCE_RANGE)
+    return reduce(0.5 * (log_variance + delta.square() * (-log_variance).exp()), present, reduction)
+
+
+class GaussianNLLLoss(LandmarkLoss):
+    """Gaussian negative log-likelihood; unit: crop sides.
+
+    The unit applies to the means and targets; log-variances are predicted in it (of its square) directly.
+    See `gaussian_nll_loss` and `LandmarkLoss`.
+    """
+
+    channels: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        *,
+        unit: Unit = "crop",
+        input_size: int | None = None,
+        eyes: tuple[int, int] | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+
+    def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = pred.chunk(2, dim=-1)
+        mean, target = super().to_unit(mean, target)
+        return torch.cat((mean, log_variance), dim=-1), target
+
+    def loss(self, pred: Tensor, target: Tensor) -> Tensor:
+        return gaussian_nll_loss(pred, target, self.reduction)

@@ -1,0 +1,46 @@
+"""Squared error."""
+
+from torch import Tensor
+
+from acrloss.landmarks import Landmarks, visible
+from acrloss.losses.base import (
+    LandmarkLoss,
+    Reduction,
+    Unit,
+    difference,
+    paired,
+    reduce,
+)
+
+
+def l2_loss(pred: Landmarks, target: Landmarks, reduction: Reduction = "mean") -> Tensor:
+    """d² per coordinate, d = pred - target (no factor ½).
+
+    Args:
+        pred, target: (N, M, 2) in the same unit; NaN in `target` marks a missing landmark, which is left out.
+        reduction: "mean" over present coordinates, "sum", or "none" for (N, M, 2).
+
+    Raises:
+        TypeError, ValueError: inputs that are not batches of faces or do not fit each other.
+    """
+    pred, target = paired(pred, target)
+    present = visible(target)
+    delta = difference(pred, target, present)
+    return reduce(delta.square(), present, reduction)
+
+
+class L2Loss(LandmarkLoss):
+    """d² per coordinate; unit: crop sides. See `l2_loss` and `LandmarkLoss`."""
+
+    def __init__(
+        self,
+        *,
+        unit: Unit = "crop",
+        input_size: int | None = None,
+        eyes: tuple[int, int] | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+
+    def loss(self, pred: Tensor, target: Tensor) -> Tensor:
+        return l2_loss(pred, target, self.reduction)

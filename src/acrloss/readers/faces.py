@@ -1,0 +1,210 @@
+"""What a reader yields, and the checks that every format's faces go through."""
+
+from __future__ import annotations
+
+import os.path
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acrloss.annotations import Annotations
+from acrloss.errors import DataError
+from acrloss.images import image_size
+from acrloss.schemes import Scheme, check_flip, get_scheme, scheme_names
+
+Repeated = Literal["last", "keep", "error"]
+
+# A photograph with more annotated faces than this is a mistake in the file.
+_MAX_FACES_PER_IMAGE = 1000
+# Two faces of one picture whose landmark boxes overlap by more are one face that was annotated twice.
+_SAME_FACE_OVERLAP = 0.5
+# Fewer faces need not hold symmetric ones to judge flip pairs by.
+_FACES_FOR_FLIP_CHECK = 50
+_ENOUGH_FOR_FLIP_CHECK = 2000
+
+
+@dataclass
+class Face:
+    """One annotated face as a reader found it, unchecked.
+
+    Attributes:
+        where: file, or file:line, for messages.
+        image: path of the image.
+        landmarks: (M, 2) pixels, 0-based; NaN where missing.
+        visible: (M,) or None where the format does not say.
+        box: x0, y0, x1, y1, or None.
+        person, split, subsets: as in `Annotations`.
+    """
+
+    where: str
+    image: str
+    landmarks: NDArray[np.float64]
+    visible: NDArray[np.bool_] | None = None
+    box: tuple[float, float, float, float] | None = None
+    person: str = ""
+    split: str = ""
+    subsets: frozenset[str] = frozenset()
+
+
+def collect(
+    source: str,
+    faces: Iterable[Face],
+    skipped: list[str],
+    scheme: Scheme | None,
+    repeated: Repeated,
+) -> Annotations:
+    """Check faces and bring them into one `Annotations`.
+
+    A bad face is left out with a message. `skipped` is the list that the reader behind `faces` adds its own
+    messages to.
+
+    Raises:
+        DataError: no face is left, the scheme does not fit the data, or (repeated="error") a face is
+            annotated twice.
+    """
+    found: list[Face] = []
+    sizes: dict[str, tuple[int, int] | str] = {}
+    for face in faces:
+        found.append(face)
+        if face.image not in sizes:
+            sizes[face.image] = _size_or_fault(face.image)
+    if not found:
+        raise DataError(f"{source}: no usable face" + _first_reasons(skipped))
+    scheme = _fitting_scheme(source, found, scheme)
+    kept: list[Face] = []
+    for face in found:
+        reason = _fault(face, scheme, sizes[face.image])
+        if reason:
+            skipped.append(f"{face.where}: {reason}")
+        else:
+            kept.append(face)
+    if repeated != "keep":
+        kept = _without_repeats(kept, skipped, repeated)
+    if not kept:
+        raise DataError(f"{source}: no usable face" + _first_reasons(skipped))
+    landmarks = np.stack([face.landmarks for face in kept])
+    missing = np.isnan(landmarks[..., 0] + landmarks[..., 1])
+    landmarks[missing] = np.nan
+    complete = landmarks[~missing.any(axis=-1)]
+    if len(complete) >= _FACES_FOR_FLIP_CHECK:
+        try:
+            check_flip(scheme, complete[:: 1 + len(complete) // _ENOUGH_FOR_FLIP_CHECK])
+        except DataError as error:
+            # Not refused: a set of profiles only has no symmetric face to judge by.
+            warnings.warn(f"acrloss: {source}: {error}", stacklevel=3)
+    nowhere = (np.nan, np.nan, np.nan, np.nan)
+    return Annotations.create(
+        [face.image for face in kept],
+        landmarks,
+        scheme,
+        visible=np.stack(
+            [np.ones(len(m), np.bool_) if f.visible is None else f.visible for f, m in zip(kept, missing, strict=True)]
+        )
+        & ~missing,
+        boxes=np.array([nowhere if face.box is None else face.box for face in kept]),
+        persons=[face.person for face in kept],
+        splits=[face.split for face in kept],
+        subsets=[face.subsets for face in kept],
+        source=source,
+        skipped=skipped,
+    )
+
+
+def _first_reasons(skipped: list[str]) -> str:
+    if not skipped:
+        return ""
+    more = f" (and {len(skipped) - 3} more)" if len(skipped) > 3 else ""
+    return f"; {len(skipped)} skipped: " + "; ".join(skipped[:3]) + more
+
+
+def _fitting_scheme(source: str, faces: list[Face], scheme: Scheme | None) -> Scheme:
+    (count, times), *_ = Counter(len(face.landmarks) for face in faces).most_common(1)
+    by_count = {get_scheme(name).num_landmarks: name for name in scheme_names()}
+    if scheme is None:
+        if count not in by_count:
+            raise DataError(
+                f"{source}: faces of {count} landmarks fit no built-in scheme "
+                f"({', '.join(f'{name} has {n}' for n, name in by_count.items())}); give scheme= a .yaml file"
+            )
+        return get_scheme(by_count[count])
+    if scheme.num_landmarks != count:
+        fitting = f"; use {by_count[count]}" if count in by_count else "; give a scheme with that many"
+        raise DataError(
+            f"{source}: scheme {scheme.name} has {scheme.num_landmarks} landmarks, "
+            f"but {times} of {len(faces)} faces have {count}{fitting}"
+        )
+    return scheme
+
+
+def _size_or_fault(image: str) -> tuple[int, int] | str:
+    """(width, height) of an image, or what is wrong with it."""
+    try:
+        return image_size(image)
+    except DataError as error:
+        return str(error)
+
+
+def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str) -> str:
+    """Why a face cannot be used, or "" where it can."""
+    marks = face.landmarks
+    if len(marks) != scheme.num_landmarks:
+        return f"{len(marks)} landmarks, expected {scheme.num_landmarks} ({scheme.name})"
+    if np.isnan(marks).any(axis=-1).all():
+        return "every landmark is missing"
+    if isinstance(size, str):
+        return size
+    # One image size beyond the border on either side; NaN compares as inside.
+    outside = ((marks < (-size[0], -size[1])) | (marks > (2 * size[0], 2 * size[1]))).any(axis=-1)
+    if outside.any():
+        m = int(outside.argmax())
+        return (
+            f"landmark {m} at ({marks[m, 0]:g}, {marks[m, 1]:g}) lies far outside "
+            f"the {size[0]} x {size[1]} image {face.image}"
+        )
+    return ""
+
+
+def _without_repeats(faces: list[Face], skipped: list[str], repeated: Repeated) -> list[Face]:
+    """Of several annotations of one face in one picture only the last."""
+    by_image: dict[str, list[int]] = defaultdict(list)
+    for i, face in enumerate(faces):
+        by_image[os.path.normpath(face.image)].append(i)
+    dropped: set[int] = set()
+    for image, members in by_image.items():
+        if len(members) == 1:
+            continue
+        if len(members) > _MAX_FACES_PER_IMAGE:
+            raise DataError(f"{image}: {len(members)} faces of one image; at most {_MAX_FACES_PER_IMAGE} make sense")
+        boxes = np.stack([_tight_box(faces[i].landmarks) for i in members])
+        for a, i in enumerate(members):
+            overlaps = _overlap(boxes[a], boxes[a + 1 :]) > _SAME_FACE_OVERLAP
+            for later, overlap in zip(members[a + 1 :], overlaps, strict=True):
+                same_person = faces[i].person != "" and faces[i].person == faces[later].person
+                if not (overlap or same_person):
+                    continue
+                if repeated == "error":
+                    raise DataError(
+                        f"{faces[i].where} and {faces[later].where} annotate the same face of {image}: "
+                        "remove one, or give repeated='last' or 'keep'"
+                    )
+                skipped.append(f"{faces[i].where}: replaced by {faces[later].where}, the same face of {image}")
+                dropped.add(i)
+                break
+    return [face for i, face in enumerate(faces) if i not in dropped]
+
+
+def _tight_box(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([np.nanmin(landmarks, axis=0), np.nanmax(landmarks, axis=0)])
+
+
+def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of a box with (K, 4) boxes."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    common = np.clip(high - low, 0, None).prod(axis=1)
+    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(axis=1) - common
+    return np.asarray(common / np.maximum(union, 1e-12), dtype=np.float64)

@@ -1,0 +1,94 @@
+"""The layout of the picture that is wrapped around a head and its surroundings, and the tools to paint it.
+
+The face's part is the plane of `surface` (1.6 pixels a degree), where every person's features have the same places, so
+what is painted there follows the form of any face. Beside it lie hair, cloth, ear and neck.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acrloss.synthetic import anatomy, surface
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+SIDE = 320
+PER_DEGREE = 1.6
+WIDTH = SIDE + 112
+# (x, y, width, height) of the other textures in the atlas, each with a margin so that its edge may be sampled.
+HAIR = (SIDE + 2, 2, 108, 126)
+CLOTH = (SIDE + 2, 132, 108, 88)
+EAR = (SIDE + 2, 224, 44, 44)
+NECK = (SIDE + 2, 272, 108, 46)
+
+
+def face_uv(plane: Float) -> Float:
+    """Atlas pixels (..., 2) of plane coordinates in degrees."""
+    return np.asarray(np.clip(SIDE / 2 + plane * PER_DEGREE, 1.0, SIDE - 2.0))
+
+
+def region_uv(region: tuple[int, int, int, int], uv: Float) -> Float:
+    """Atlas pixels (..., 2) of coordinates in [0, 1] within a region."""
+    x, y, width, height = region
+    return np.asarray(np.array([x, y]) + uv * np.array([width - 1, height - 1]))
+
+
+def front(xy: Float) -> Float:
+    """Atlas pixels (K, 2) of places on the front of the average face given by x and y in millimetres."""
+    points = np.concatenate([xy, np.full((len(xy), 1), 90.0)], axis=1)
+    for _ in range(12):
+        points[:, 2] = surface.point_at(surface.to_plane(points))[:, 2]
+    return face_uv(surface.to_plane(points))
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Cover (h, w, 1) in [0, 1] of a rectangle of the face's texture."""
+
+    y: slice
+    x: slice
+    cover: Float32
+
+    def blend(self, texture: Float32, colour: ArrayLike, strength: float) -> None:
+        """Mix a colour into the texture in place."""
+        area = texture[self.y, self.x]
+        change = np.asarray(colour, np.float32) - area
+        change *= self.cover * np.float32(strength)
+        area += change
+
+    def shade(self, texture: Float32, factor: ArrayLike, strength: float = 1.0) -> None:
+        """Multiply the texture by `factor` (per channel or for all) where the mask covers it, in place."""
+        texture[self.y, self.x] *= 1 + self.cover * ((np.asarray(factor, np.float32) - 1) * np.float32(strength))
+
+
+def empty() -> Image:
+    """A black canvas of the size of the face's texture."""
+    return np.zeros((SIDE, SIDE), np.uint8)
+
+
+def as_mask(canvas: Image, blur: float) -> Mask:
+    """What is drawn on a canvas, softened by a Gaussian of `blur` pixels."""
+    cover = cv2.GaussianBlur(canvas, (0, 0), blur) if blur > 0 else canvas
+    rows, columns = np.nonzero(cover.max(axis=1))[0], np.nonzero(cover.max(axis=0))[0]
+    y, x = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return Mask(y, x, (cover[y, x, None].astype(np.float32) / 255))
+
+
+def both(xy: list[tuple[float, float]]) -> list[Float]:
+    """A drawing on the person's right and its mirror image, as atlas pixels."""
+    points = np.array(xy, dtype=np.float64)
+    return [front(points), front(points * (-1, 1))]
+
+
+def curve(points: Float, steps: int = 5) -> Float:
+    """Smooth curve through points (K, 2)."""
+    return surface.smooth_curve(points, steps, closed=False)
+
+
+def landmark_places(indices: tuple[int, ...] | range) -> Float:
+    """Atlas pixels (K, 2) of landmarks of the average face."""
+    return face_uv(surface.to_plane(anatomy.landmarks()[list(indices)]))

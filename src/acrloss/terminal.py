@@ -1,0 +1,34 @@
+"""How commands speak: results to standard output, everything else to standard error."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+Item = TypeVar("Item")
+
+out = Console(highlight=False)
+notes = Console(stderr=True, highlight=False)
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
+    """`items` with a progress bar that disappears when they are done; nothing without a terminal."""
+    return track(items, what, total=total, console=notes, transient=True, disable=not notes.is_terminal)
+
+
+def print_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of text; all columns but the first are set to the right."""
+    table = Table(title=caption, title_justify="left")
+    for index, title in enumerate(header):
+        table.add_column(title, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width; a table cut to a guess would lose figures.
+    (out if out.is_terminal else Console(width=160, highlight=False)).print(table)
+
+
+def results_in(path: object) -> None:
+    """The last line of a command: where its results are."""
+    out.print(f"results: {path}", markup=False, soft_wrap=True)

@@ -1,0 +1,103 @@
+"""A small face-like data set in real formats, drawn here so that no test needs a download."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from acrloss.readers.pts import write_pts
+
+# Official 300-W folder -> number of faces in it.
+FOLDERS = {"afw": 4, "helen/trainset": 6, "helen/testset": 3, "lfpw/trainset": 4, "lfpw/testset": 3, "ibug": 4}
+# Part of the picture -> least value of its random colour.
+PAINT = {"wall": 20, "skin": 140, "eye": 195, "lips": 90, "mouth": 0}
+
+
+def arc(count: int, centre: tuple[float, float], radii: tuple[float, float], turns: tuple[float, float]) -> Any:
+    """`count` points of an ellipse between two angles in degrees, clockwise on the screen from the right."""
+    angles = np.deg2rad(np.linspace(*turns, count))
+    return np.stack([centre[0] + radii[0] * np.cos(angles), centre[1] + radii[1] * np.sin(angles)], axis=1)
+
+
+def mean_face() -> NDArray[np.float64]:
+    """(68, 2) the ibug68 landmarks of a plain frontal face of about unit radius, symmetric about x = 0."""
+    eye = np.deg2rad([180, 240, 300, 0, 60, 120])
+    eyes = [np.stack([x + 0.18 * np.cos(eye), -0.25 + 0.08 * np.sin(eye)], axis=1) for x in (-0.38, 0.38)]
+    mouth, lips = np.deg2rad(np.arange(180, 540, 30)), np.deg2rad(np.arange(180, 540, 45))
+    return np.concatenate(
+        [
+            arc(17, (0, -0.1), (0.95, 1.1), (180, 0)),
+            arc(5, (-0.42, -0.42), (0.3, 0.15), (180, 360)),
+            arc(5, (0.42, -0.42), (0.3, 0.15), (180, 360)),
+            np.stack([np.zeros(4), np.linspace(-0.25, 0.15, 4)], axis=1),
+            arc(5, (0, 0.2), (0.2, 0.08), (180, 0)),
+            *eyes,
+            np.stack([0.36 * np.cos(mouth), 0.55 + 0.16 * np.sin(mouth)], axis=1),
+            np.stack([0.28 * np.cos(lips), 0.55 + 0.07 * np.sin(lips)], axis=1),
+        ]
+    )
+
+
+def draw_face(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """A square BGR image of 96 to 160 px and its 68 landmarks in pixels."""
+    size = int(rng.integers(96, 161))
+    landmarks = mean_face() * rng.uniform(0.85, 1.15, 2)
+    landmarks[48:, 1] += rng.uniform(-0.06, 0.06)
+    landmarks[17:27, 1] += rng.uniform(-0.08, 0.04)
+    angle = np.deg2rad(rng.uniform(-15, 15))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    landmarks = size * (0.5 + rng.uniform(-0.04, 0.04, 2) + rng.uniform(0.24, 0.32) * landmarks @ turn.T)
+    colours = {name: tuple(int(v) for v in rng.integers(low, low + 60, 3)) for name, low in PAINT.items()}
+    image = np.empty((size, size, 3), np.uint8)
+    image[:] = colours["wall"]
+    outline = np.concatenate([landmarks[:17], landmarks[26:16:-1]])
+    for part, colour in (
+        (outline, "skin"),
+        (landmarks[36:42], "eye"),
+        (landmarks[42:48], "eye"),
+        (landmarks[48:60], "lips"),
+        (landmarks[60:], "mouth"),
+    ):
+        cv2.fillPoly(image, [np.round(part * 16).astype(np.int32)], colours[colour], cv2.LINE_AA, shift=4)
+    for line in (landmarks[17:22], landmarks[22:27], landmarks[27:31], landmarks[31:36]):
+        cv2.polylines(image, [np.round(line * 16).astype(np.int32)], False, colours["mouth"], 2, cv2.LINE_AA, shift=4)
+    grain = rng.integers(-6, 7, image.shape)
+    return (image + grain).clip(0, 255).astype(np.uint8), landmarks
+
+
+
+@pytest.fixture(scope="session")
+def faces_300w(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 drawn faces as .pts files in the official folders of 300-W: 14 train, 6 common, 4 challenging."""
+    root = tmp_path_factory.mktemp("300w")
+    rng = np.random.default_rng(68)
+    for folder, count in FOLDERS.items():
+        (root / folder).mkdir(parents=True)
+        for i in range(count):
+            image, landmarks = draw_face(rng)
+            path = root / folder / f"face_{i}.{'png' if folder.startswith('lfpw') else 'jpg'}"
+            assert cv2.imwrite(str(path), image)
+            write_pts(path.with_suffix(".pts"), landmarks)
+    return root
+
+
+@pytest.fixture(scope="session")
+def faces_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 drawn faces of 8 people in a CSV file: 15 train, 3 val, 6 test, split by person."""
+    root = tmp_path_factory.mktemp("csv")
+    rng = np.random.default_rng(8)
+    header = ["image", "subject", "split", *(f"{axis}{i}" for i in range(68) for axis in "xy")]
+    with (root / "annotations.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(header)
+        for i in range(24):
+            image, landmarks = draw_face(rng)
+            assert cv2.imwrite(str(root / f"{i}.jpg"), image)
+            person = i // 3
+            split = "train" if person < 5 else "val" if person == 5 else "test"
+            rows.writerow([f"{i}.jpg", f"person{person}", split, *landmarks.round(3).ravel()])
+    return root / "annotations.csv"
