@@ -69,7 +69,6 @@ def draw_face(rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.f
     return (image + grain).clip(0, 255).astype(np.uint8), landmarks
 
 
-
 @pytest.fixture(scope="session")
 def faces_300w(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 drawn faces as .pts files in the official folders of 300-W: 14 train, 6 common, 4 challenging."""

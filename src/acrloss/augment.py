@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, fields
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from acrloss.crop import CropSpec, crop_matrix
@@ -46,7 +46,7 @@ class Augmentation:
     occlusion: float = 0.4
 
     def __post_init__(self) -> None:
-        limits = {"box_jitter": 0.5, "rotation": 180.0, "scale": 0.9, "translation": 1.0}
+        limits = {"box_jitter": 0.2, "rotation": 180.0, "scale": 0.9, "translation": 1.0}
         for field in fields(self):
             value, limit = getattr(self, field.name), limits.get(field.name, 1.0)
             if not 0 <= value <= limit:
@@ -91,9 +91,12 @@ def augmented_look(image: Tensor, augmentation: Augmentation, rng: np.random.Gen
         image = occlude(image, rng)
     if chance[3] < augmentation.noise:
         grain = torch.from_numpy(rng.normal(0, rng.uniform(2, 12), tuple(image.shape)).astype(np.float32))
-        image = (image + grain).clamp_(0, 255).to(torch.uint8)
+        image = (image + grain).round_().clamp_(0, 255).to(torch.uint8)
     if chance[4] < augmentation.jpeg:
-        image = v2.functional.jpeg(image, int(rng.integers(20, 80)))
+        # By OpenCV: torchvision is giving up its JPEG coder.
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 80))]
+        coded = cv2.imencode(".jpg", np.ascontiguousarray(image.permute(1, 2, 0).numpy()), quality)[1]
+        image = torch.from_numpy(cv2.imdecode(coded, cv2.IMREAD_COLOR)).permute(2, 0, 1)
     return image
 
 

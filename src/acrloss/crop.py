@@ -51,17 +51,20 @@ class CropSpec:
         """(N, 4) boxes that the crops are made from.
 
         Raises:
-            DataError: `box` is "annotated" and faces have none.
+            DataError: `box` is "annotated" and faces have none, or "landmarks" and faces have no landmark.
         """
-        if self.box == "landmarks":
-            return annotations.landmark_boxes()
-        missing = np.flatnonzero(~np.isfinite(annotations.boxes).all(axis=1))
+        boxes = annotations.landmark_boxes() if self.box == "landmarks" else annotations.boxes
+        missing = np.flatnonzero(~np.isfinite(boxes).all(axis=1))
         if missing.size:
+            lack, remedy = {
+                "landmarks": ("landmark", "leave them out"),
+                "annotated": ("box", "add boxes or crop around the landmarks with --crop.box landmarks"),
+            }[self.box]
             raise DataError(
-                f"{missing.size} faces of {annotations.source} have no box (first: {annotations.images[missing[0]]}); "
-                "add boxes or crop around the landmarks with --crop.box landmarks"
+                f"{missing.size} faces of {annotations.source} have no {lack} "
+                f"(first: {annotations.images[missing[0]]}); {remedy}"
             )
-        return annotations.boxes
+        return boxes
 
     def squares(self, boxes: Float) -> Float:
         """(N, 3) squares of `boxes` (N, 4): centre x, centre y and side, in pixels of the image."""
@@ -162,8 +165,13 @@ def warp(image: Image, matrix: Float, size: int) -> Image:
     Minification averages (see `shrink`), magnification is bilinear, and what lies outside the image is black.
     """
     zoom = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    # A shrunken image that is sampled once more at the crop's own resolution would be blurred twice; so it is sampled
+    # at twice that resolution, and four samples make a pixel.
+    fine = 2 if zoom < 1 else 1
+    refine = np.array([[fine, 0, (fine - 1) / 2], [0, fine, (fine - 1) / 2]])
     ends = np.array([-0.5, size - 0.5])
     corners = apply_matrix(invert_matrix(matrix), np.array([(x, y) for x in ends for y in ends]))
-    part, to_part = shrink(image, corners, zoom)
-    remaining = compose(matrix, invert_matrix(to_part))
-    return cv2.warpAffine(part, remaining, (size, size), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    part, to_part = shrink(image, corners, zoom * fine)
+    remaining = compose(refine, compose(matrix, invert_matrix(to_part)))
+    crop = cv2.warpAffine(part, remaining, (size * fine, size * fine), flags=cv2.INTER_LINEAR)
+    return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

@@ -15,10 +15,6 @@ from acrloss.crop import CropSpec, apply_matrix, compose, crop_matrix, invert_ma
 from acrloss.errors import DataError
 from acrloss.images import read_image
 
-# How much larger than the crop a kept patch is, in side and in pixels a side: room for augmentation to move and to
-# zoom in without leaving the patch or magnifying it.
-PATCH_MARGIN = 1.7
-PATCH_ZOOM = 1.2
 # Patches are kept in memory up to this many bytes a worker; faces beyond it are decoded again each epoch.
 PATCH_BYTES = 2 << 30
 
@@ -54,6 +50,7 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         self.seed = seed
         self.boxes = crop.boxes(annotations)
         self.squares = crop.squares(self.boxes)
+        self._margin, self._zoom = patch_reach(augmentation)
         self._keep = keep
         self._patches: dict[int, tuple[NDArray[np.uint8], NDArray[np.float64]]] = {}
         self._bytes = 0
@@ -77,7 +74,7 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         except DataError:
             image, readable = torch.zeros((3, size, size), dtype=torch.uint8), False
             landmarks = np.full_like(landmarks, np.nan)
-        if self.augmentation is not None:
+        if self.augmentation is not None and readable:
             image = augmented_look(image, self.augmentation, rng)
         target = to_crop_units(landmarks, matrix, size)
         return {
@@ -98,8 +95,8 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         if index in self._patches:
             return self._patches[index]
         x, y, side = self.squares[index]
-        half = side * PATCH_MARGIN / 2
-        zoom = min(self.crop.size * PATCH_ZOOM / side, 1.0)
+        half = side * self._margin / 2
+        zoom = min(self.crop.size * self._zoom / side, 1.0)
         # JPEGs decode at 1/2, 1/4 or 1/8 for a fraction of the cost when the face is that much larger than needed.
         reduce = next(r for r in (8, 4, 2, 1) if zoom * r <= 1)
         image = read_image(self.annotations.images[index], reduce)
@@ -111,6 +108,21 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
             self._patches[index] = patch
             self._bytes += part.nbytes
         return patch
+
+
+def patch_reach(augmentation: Augmentation | None) -> tuple[float, float]:
+    """How much larger than the plain crop its patch must be, in side and in pixels for the same length.
+
+    Room for augmentation to turn, move and zoom out without leaving the patch, and to zoom in without magnifying it.
+    More pixels than that keep the crop sharp: twice as many give what `warp` makes of the whole image.
+    """
+    if augmentation is None:
+        return 1.0, 2.0
+    angle = np.deg2rad(min(augmentation.rotation, 45.0))
+    zoom = 1 + augmentation.scale
+    # Box jitter has no bound; three standard deviations leave out next to nothing.
+    jitter = 1 + 3 * augmentation.box_jitter
+    return float((np.cos(angle) + np.sin(angle)) * (1 + 2 * augmentation.translation) * zoom * jitter), 1.3 * zoom
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

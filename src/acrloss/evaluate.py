@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from acrloss.annotations import Annotations
 from acrloss.crop import CropSpec, crop_matrix, to_image
 from acrloss.dataset import LandmarkDataset
+from acrloss.errors import DataError
 from acrloss.metrics import (
     Normalizer,
     area_under_ced,
@@ -35,7 +36,7 @@ class Scores:
     """The metrics of one set of faces under one normaliser; all in %.
 
     Attributes:
-        subset: which faces: "all" or a subset tag.
+        subset: which faces: a subset tag, or "all" where no tag covers all faces.
         normalizer: what errors are divided by.
         faces: how many faces were scored.
         nme: mean NME.
@@ -62,7 +63,7 @@ class Evaluation:
         predictions: (N, M, 2) landmarks in pixels of the images; NaN for a face whose image could not be read.
         errors: normaliser -> (N, M) error of each landmark in %, NaN where it cannot be scored.
         nme: normaliser -> (N,) NME of each face in %.
-        scores: for every subset and normaliser.
+        scores: for every subset and normaliser; all faces under the usual normaliser first.
         unscored: one line for each face without a score, with the reason.
     """
 
@@ -78,9 +79,10 @@ class Evaluation:
         """The field's usual normaliser for the scheme; the one that headlines are given in."""
         return available_normalizers(self.annotations.scheme)[0]
 
-    def score(self, subset: str = "all") -> Scores:
-        """The scores of one subset under the usual normaliser."""
-        return next(s for s in self.scores if s.subset == subset and s.normalizer == self.normalizer)
+    @property
+    def score(self) -> Scores:
+        """The scores of all faces under the usual normaliser."""
+        return self.scores[0]
 
     def to_dict(self) -> dict[str, Any]:
         """The scores in plain types, for JSON; NaN becomes None."""
@@ -110,6 +112,9 @@ def predict_annotated(
     """(N, M, 2) landmarks that `network` finds, in pixels of the images; NaN where an image cannot be read.
 
     Faces are cut out as the network's own crop says.
+
+    Raises:
+        DataError: faces cannot be cut out, or the network's landmarks are not finite.
     """
     dataset = LandmarkDataset(annotations, network.crop, keep=False)
     found = np.full(annotations.landmarks.shape, np.nan)
@@ -121,6 +126,8 @@ def predict_annotated(
         for index, readable, matrix, points in zip(
             batch["index"].tolist(), batch["readable"].tolist(), batch["matrix"].numpy(), landmarks, strict=True
         ):
+            if not np.isfinite(points).all():
+                raise DataError(f"the network's landmarks for {annotations.images[index]} are not finite; retrain it")
             if readable:
                 found[index] = to_image(points, matrix, network.crop.size)
     return found
@@ -141,14 +148,19 @@ def evaluate(annotations: Annotations, predictions: Float) -> Evaluation:
     if predictions.shape != annotations.landmarks.shape:
         raise ValueError(f"expected predictions of shape {annotations.landmarks.shape}, got {predictions.shape}")
     scheme = annotations.scheme
+    unread = np.isnan(predictions).all(axis=(1, 2))
+    truth = np.where(unread[:, None, None], np.nan, annotations.landmarks)
     errors: dict[Normalizer, Float] = {}
     for normalizer in available_normalizers(scheme):
         lengths = normalizer_lengths(annotations.landmarks, scheme, normalizer)
-        errors[normalizer] = landmark_errors(predictions, annotations.landmarks, lengths)
+        errors[normalizer] = landmark_errors(predictions, truth, lengths)
     nme = {normalizer: face_nme(values) for normalizer, values in errors.items()}
-    subsets = {"all": np.ones(len(annotations), dtype=bool)}
-    for tag in annotations.subset_names:
-        subsets[tag] = np.array([tag in tags for tags in annotations.subsets], dtype=bool)
+    subsets: dict[str, NDArray[np.bool_]] = {
+        tag: np.array([tag in tags for tags in annotations.subsets], dtype=bool) for tag in annotations.subset_names
+    }
+    # The whole has a name of its own in some protocols ("full"); it is not said twice.
+    whole = next((tag for tag, chosen in subsets.items() if chosen.all()), "all")
+    subsets = {whole: np.ones(len(annotations), dtype=bool)} | subsets
     scores = tuple(
         _score(subset, normalizer, errors[normalizer][chosen], nme[normalizer][chosen], scheme.regions)
         for subset, chosen in subsets.items()
@@ -157,14 +169,14 @@ def evaluate(annotations: Annotations, predictions: Float) -> Evaluation:
     usual = nme[available_normalizers(scheme)[0]]
     unscored = tuple(
         f"{annotations.images[i]}: "
-        + ("its image cannot be read" if np.isnan(predictions[i]).all() else "its normaliser has no length")
+        + ("its image cannot be read" if unread[i] else "its normaliser has no length")
         for i in np.flatnonzero(np.isnan(usual))
     )
     return Evaluation(annotations, predictions, errors, nme, scores, unscored)
 
 
 def _score(subset: str, normalizer: Normalizer, errors: Float, nme: Float, regions: Any) -> Scores:
-    nme = nme[np.isfinite(nme)]
+    nme = nme[~np.isnan(nme)]
     per_landmark = mean_known(errors, axis=0)
     return Scores(
         subset=subset,
@@ -173,10 +185,7 @@ def _score(subset: str, normalizer: Normalizer, errors: Float, nme: Float, regio
         nme=float(nme.mean()) if len(nme) else float("nan"),
         failure_rate={f"{t:g}": failure_rate(nme, t) for t in THRESHOLDS},
         auc={f"{t:g}": area_under_ced(nme, t) for t in THRESHOLDS},
-        regions={
-            name: float(np.nanmean(part)) if np.isfinite(part := per_landmark[list(points)]).any() else float("nan")
-            for name, points in regions.items()
-        },
+        regions={name: float(mean_known(per_landmark[list(points)], axis=0)) for name, points in regions.items()},
     )
 
 

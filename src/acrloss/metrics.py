@@ -66,9 +66,15 @@ def normalizer_lengths(landmarks: ArrayLike, scheme: Scheme, normalizer: Normali
 
 
 def landmark_errors(prediction: ArrayLike, target: ArrayLike, lengths: ArrayLike) -> Float:
-    """(N, M) Euclidean error of each landmark over its face's length (N,), in %; NaN where the target is missing."""
-    offset = np.asarray(prediction, dtype=np.float64) - np.asarray(target, dtype=np.float64)
-    return np.asarray(100 * np.linalg.norm(offset, axis=-1) / np.asarray(lengths, dtype=np.float64)[:, None])
+    """(N, M) Euclidean error of each landmark over its face's length (N,), in %.
+
+    NaN where the target or the length is missing; infinite where the target is there and the prediction is not finite.
+    """
+    found, truth = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    errors = 100 * np.linalg.norm(found - truth, axis=-1) / np.asarray(lengths, dtype=np.float64)[:, None]
+    # A diverged network must not score well because its lost landmarks are taken for missing ones.
+    can_be_scored = np.isfinite(truth).all(axis=-1) & np.isfinite(lengths)[:, None]
+    return np.where(can_be_scored & ~np.isfinite(errors), np.inf, errors)
 
 
 def face_nme(errors: Float) -> Float:
@@ -78,26 +84,29 @@ def face_nme(errors: Float) -> Float:
 
 def mean_known(errors: Float, axis: int) -> Float:
     """Mean of the errors that are not NaN along an axis; NaN where there is none."""
-    known = np.isfinite(errors)
+    known = ~np.isnan(errors)
     count = known.sum(axis=axis)
     return np.where(count > 0, np.where(known, errors, 0).sum(axis=axis) / np.maximum(count, 1), np.nan)
 
 
 def failure_rate(nme: Float, threshold: float) -> float:
-    """Share of faces with NME > `threshold` (both in %), in %."""
+    """Share of faces with NME > `threshold` (both in %), in %; NaN faces are left out."""
+    nme = nme[~np.isnan(nme)]
     return float(100 * np.mean(nme > threshold)) if len(nme) else float("nan")
 
 
 def area_under_ced(nme: Float, threshold: float) -> float:
-    """Area under the CED from 0 to `threshold` over `threshold`, in %; exact, not sampled.
+    """Area under the CED from 0 to `threshold` over `threshold`, in %; exact, not sampled; NaN faces are left out.
 
     The CED is a step function with a step at each face's NME, so the area is the mean of max(0, 1 - NME/threshold).
     """
+    nme = nme[~np.isnan(nme)]
     return float(100 * np.mean(np.maximum(0, 1 - nme / threshold))) if len(nme) else float("nan")
 
 
 def cumulative_error(nme: Float, grid: Float) -> Float:
-    """The CED: share of faces (in %) with NME <= each value of `grid`."""
+    """The CED: share of faces (in %) with NME <= each value of `grid`; NaN faces are left out."""
+    nme = nme[~np.isnan(nme)]
     return 100 * np.searchsorted(np.sort(nme), grid, side="right") / max(len(nme), 1)
 
 
@@ -124,7 +133,7 @@ class NormalizedMeanError(Metric):
         truth = target.detach().double().cpu().numpy()
         lengths = normalizer_lengths(truth, self.scheme, self.normalizer)
         nme = face_nme(landmark_errors(prediction.detach().double().cpu().numpy(), truth, lengths))
-        nme = nme[np.isfinite(nme)]
+        nme = nme[~np.isnan(nme)]
         self.total += float(nme.sum())
         self.faces += len(nme)
 

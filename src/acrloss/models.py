@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
-from acrloss.pretrained import PACKAGED, find_packaged, load_by_position, load_weight_file
+from acrloss.pretrained import PACKAGED, find_packaged, load_into, load_weight_file
 from acrloss.schemes import Scheme
 
 # The paper's names for timm's networks.
@@ -52,6 +52,10 @@ class LandmarkNet(nn.Module):
             crop: the crop that the network sees.
             mean_shape: (M, 2) in crop units, where the untrained network puts the landmarks; the middle if None.
             channels: outputs per landmark: 2 for x and y, 4 with a log-variance for each.
+
+        Raises:
+            DataError: the backbone is unknown.
+            ValueError: the mean shape is not finite or not of the scheme's number of landmarks.
         """
         super().__init__()
         self.scheme, self.crop = scheme, crop
@@ -67,7 +71,10 @@ class LandmarkNet(nn.Module):
         start = torch.zeros(scheme.num_landmarks, channels)
         start[:, :2] = 0.5
         if mean_shape is not None:
-            start[:, :2] = torch.as_tensor(mean_shape, dtype=torch.float32)
+            shape = torch.as_tensor(mean_shape, dtype=torch.float32)
+            if shape.shape != (scheme.num_landmarks, 2) or not shape.isfinite().all():
+                raise ValueError(f"expected a finite mean shape ({scheme.num_landmarks}, 2), got {tuple(shape.shape)}")
+            start[:, :2] = shape
         # Small rather than zero weights: the backbone learns from the first step on.
         nn.init.normal_(self.head.weight, std=1e-3)
         self.head.bias.data.copy_(start.flatten())
@@ -99,7 +106,7 @@ class LandmarkNet(nn.Module):
         Raises:
             DataError: there is no such file, or it is no acrloss model.
         """
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
 
         path = Path(path)
         if not path.is_file():
@@ -124,8 +131,9 @@ class LandmarkNet(nn.Module):
                 network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         except DataError:
             raise
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise DataError(f"{path} is damaged ({str(error).splitlines()[0]}); copy it again or retrain") from error
+        except Exception as error:  # a damaged description can ask for anything
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise DataError(f"{path} is damaged ({reason}); copy it again or retrain") from error
         return network.eval()
 
 
@@ -174,11 +182,11 @@ def _create_backbone(name: str, size: int, pretrained: bool = False) -> nn.Modul
 def _load_pretrained(backbone: nn.Module, name: str, size: int, pretrained: str) -> None:
     if pretrained != "auto":
         path = Path(pretrained)
-        load_by_position(backbone, load_weight_file(path), path)
+        load_into(backbone, load_weight_file(path), path)
         return
     path_or_none = find_packaged(name)
     if path_or_none is not None:
-        load_by_position(backbone, load_weight_file(path_or_none), path_or_none)
+        load_into(backbone, load_weight_file(path_or_none), path_or_none)
         return
     try:
         with warnings.catch_warnings():

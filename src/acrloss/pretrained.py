@@ -93,9 +93,10 @@ def load_weight_file(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        # PyTorch's own message advises to load the file unsafely.
         raise DataError(
-            f"{path} is not a readable weight file ({str(error).splitlines()[0]}); "
-            "use .safetensors or a plain state dict"
+            f"{path} is damaged or holds more than tensors ({type(error).__name__}), and is not read in a way that "
+            "could run its code; use .safetensors or torch.save(backbone.state_dict(), FILE)"
         ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
@@ -104,21 +105,27 @@ def load_weight_file(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def load_by_position(backbone: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Copy `state` into `backbone` tensor by tensor in order; a classifier at the end of `state` is left out.
+def load_into(backbone: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Copy the tensors of `state` into `backbone`: by name or, if the names are others, one by one in order.
 
-    The packaged files name their tensors otherwise than timm, but list the same ones in the same order.
+    The packaged files name their tensors otherwise than timm, but list the same ones in the same order. What `state`
+    has beyond the backbone's tensors, such as a classifier, is left out.
 
     Raises:
-        DataError: a tensor's shape differs, so the file is for another network.
+        DataError: a tensor is missing or of another shape, so the file is for another network.
     """
     own = backbone.state_dict()
-    if len(state) < len(own):
-        raise DataError(f"{path} holds {len(state)} tensors, the backbone has {len(own)}; it is for another network")
-    for (name, mine), (other, theirs) in zip(own.items(), state.items(), strict=False):
-        if mine.shape != theirs.shape:
+    names: list[str] = list(own)
+    if not own.keys() <= state.keys():
+        # safetensors files are sorted by name: their order says nothing about the network's.
+        if path.suffix == ".safetensors" or len(state) < len(own):
+            missing = next(name for name in own if name not in state)
+            raise DataError(f"{path} has no tensor {missing} of the backbone; it is for another network")
+        names = list(state)[: len(own)]
+    for mine, theirs in zip(own, names, strict=True):
+        if own[mine].shape != state[theirs].shape:
             raise DataError(
-                f"{path}: {other} has shape {tuple(theirs.shape)}, the backbone's {name} has {tuple(mine.shape)}; "
-                "it is for another network"
+                f"{path}: {theirs} has shape {tuple(state[theirs].shape)}, the backbone's {mine} has "
+                f"{tuple(own[mine].shape)}; it is for another network"
             )
-    backbone.load_state_dict(dict(zip(own, state.values(), strict=False)))
+    backbone.load_state_dict({mine: state[theirs] for mine, theirs in zip(own, names, strict=True)})

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +38,14 @@ def write_run_report(
     figures = _figures(folder, evaluation, comparison or {})
     for name, (_, png) in figures.items():
         write_atomic(folder / "figures" / f"{name}.png", png)
-    score, faces = evaluation.score(), evaluation.annotations
+    score, faces = evaluation.score, evaluation.annotations
     name = NORMALIZER_NAMES[evaluation.normalizer]
     details = [
         ("How to make this again", command),
         *((title, text) for title, file in (("Configuration", "config.yaml"), ("Environment", "environment.json"))
           if (text := _text(folder / file))),
     ]  # fmt: skip
-    left_out = [*faces.skipped, *evaluation.unscored]
+    left_out = dict.fromkeys([*faces.skipped, *_text(folder / "left_out.txt").splitlines(), *evaluation.unscored])
     if left_out:
         details.append((f"{len(left_out)} faces left out, with reasons", "\n".join(left_out)))
     tables = [score_table(evaluation)]
@@ -95,10 +95,10 @@ def score_table(evaluation: Evaluation) -> tuple[str, list[str], list[list[str]]
 def comparison_table(evaluations: Mapping[str, Evaluation]) -> tuple[str, list[str], list[list[str]]]:
     """Caption, header and rows that set predictors side by side on the same faces."""
     first = next(iter(evaluations.values()))
-    score = first.score()
+    score = first.score
     caption = f"Comparison on the same {score.faces} faces; normaliser: {NORMALIZER_NAMES[first.normalizer]}"
     header = ["", "NME %", *(f"FR@{t} %" for t in score.failure_rate), *(f"AUC@{t} %" for t in score.auc)]
-    return caption, header, [[name, *_metrics(evaluation.score())] for name, evaluation in evaluations.items()]
+    return caption, header, [[name, *_metrics(evaluation.score)] for name, evaluation in evaluations.items()]
 
 
 def region_table(evaluation: Evaluation) -> tuple[str, list[str], list[list[str]]]:
@@ -139,7 +139,7 @@ def _figures(
     if not comparison:
         tags = evaluation.annotations.subsets
         curves = {
-            s.subset: evaluation.nme[usual][[s.subset == "all" or s.subset in t for t in tags]]
+            s.subset: evaluation.nme[usual][[s is evaluation.score or s.subset in t for t in tags]]
             for s in evaluation.scores
             if s.normalizer == usual and s.faces
         }
@@ -158,12 +158,14 @@ def _figures(
         ("Worst faces: prediction blue, annotation yellow", "worst_faces", order[::-1][:DRAWN_FACES]),
         ("Best faces: prediction blue, annotation yellow", "best_faces", order[:DRAWN_FACES]),
     ):
-        if len(chosen):
-            figures[stem] = title, draw.encode_png(_face_sheet(evaluation, chosen))
+        pictures, captions = _face_pictures(evaluation, chosen.tolist())
+        if pictures:
+            figures[stem] = title, draw.encode_png(draw.contact_sheet(pictures, captions))
     return figures
 
 
-def _face_sheet(evaluation: Evaluation, chosen: np.ndarray[tuple[int], np.dtype[np.intp]]) -> draw.Image:
+def _face_pictures(evaluation: Evaluation, chosen: Sequence[int]) -> tuple[list[draw.Image], list[str]]:
+    """Faces with prediction and annotation, and their captions; faces whose image cannot be read are passed over."""
     pictures, captions = [], []
     for i in chosen:
         try:
@@ -183,4 +185,4 @@ def _face_sheet(evaluation: Evaluation, chosen: np.ndarray[tuple[int], np.dtype[
         captions.append(
             f"{evaluation.nme[evaluation.normalizer][i]:.2f} %  {Path(evaluation.annotations.images[i]).name}"
         )
-    return draw.contact_sheet(pictures, captions, columns=6)
+    return pictures, captions

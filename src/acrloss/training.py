@@ -1,7 +1,8 @@
 """Training a landmark network: from annotations to a run folder that can be resumed, evaluated and read.
 
 The run folder holds `config.yaml`, `environment.json`, `shape_model.safetensors`, `best.safetensors` and
-`last.safetensors` (networks), `last.ckpt` (all that resuming needs), `metrics.csv` and `log/` (TensorBoard).
+`last.safetensors` (networks), `last.ckpt` (all that resuming needs), `metrics.csv`, `log/` (TensorBoard) and
+`left_out.txt`, a line for each face that could not be used.
 """
 
 import csv
@@ -209,6 +210,7 @@ class LandmarkTraining(L.LightningModule):
         self.val_nme = NormalizedMeanError(network.scheme, normalizer)
         self.register_buffer("typical_norm", torch.zeros(()))
         self.typical_norm: Tensor
+        self.unreadable: set[int] = set()
 
     @property
     def evaluated_network(self) -> LandmarkNet:
@@ -223,22 +225,26 @@ class LandmarkTraining(L.LightningModule):
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
         self.criterion.set_epoch(self.current_epoch)
 
+    def loss_of(self, prediction: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """The loss of a network's output (N, M, channels) on a batch."""
+        if self.config.difficulty_frame == "augmented" or not isinstance(self.criterion, ACRLoss):
+            return self.criterion(prediction, batch["landmarks"])  # type: ignore[no-any-return]
+        difficulty = self.criterion.difficulty(batch["annotated"])
+        mirrored = batch["mirrored"][:, None, None]
+        difficulty = torch.where(mirrored, self.network.scheme.permute(difficulty), difficulty)
+        return self.criterion(prediction, batch["landmarks"], difficulty)  # type: ignore[no-any-return]
+
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        prediction, target = self.network(batch["image"]), batch["landmarks"]
-        if self.config.difficulty_frame == "annotated" and isinstance(self.criterion, ACRLoss):
-            difficulty = self.criterion.difficulty(batch["annotated"])
-            mirrored = batch["mirrored"][:, None, None]
-            difficulty = torch.where(mirrored, self.network.scheme.permute(difficulty), difficulty)
-            loss: Tensor = self.criterion(prediction, target, difficulty)
-        else:
-            loss = self.criterion(prediction, target)
+        prediction = self.network(batch["image"])
+        loss = self.loss_of(prediction, batch)
         if not torch.isfinite(loss):
             raise DataError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; lower --optim.learning_rate, "
                 "or train with --precision 32-true"
             )
-        self.train_nme.update(prediction[..., :2], target)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(target))
+        self.train_nme.update(prediction[..., :2], batch["landmarks"])
+        self.unreadable.update(batch["index"][~batch["readable"]].tolist())
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(prediction))
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -286,8 +292,8 @@ class RunRecorder(L.Callback):
     last finished epoch and writes the same files again.
     """
 
-    def __init__(self, folder: Path, progress: TrainingProgress) -> None:
-        self.folder, self.progress = folder, progress
+    def __init__(self, folder: Path, progress: TrainingProgress, faces: Annotations) -> None:
+        self.folder, self.progress, self.faces = folder, progress, faces
         self.history: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -318,6 +324,9 @@ class RunRecorder(L.Callback):
                 pl_module.evaluated_network.save(self.folder / "best.safetensors")
             pl_module.evaluated_network.save(self.folder / "last.safetensors")
             write_atomic(self.folder / "metrics.csv", csv_text(self.history))
+            unreadable = [self.faces.images[i] for i in sorted(pl_module.unreadable)]
+            left_out = [*self.faces.skipped, *(f"{image}: cannot be decoded; not trained on" for image in unreadable)]
+            write_atomic(self.folder / "left_out.txt", "".join(f"{line}\n" for line in left_out))
             self.progress.epoch_done(row, pl_module.config.epochs)
         # Every process takes part: Lightning waits for all of them here.
         trainer.save_checkpoint(self.folder / "last.ckpt")
@@ -375,6 +384,8 @@ def create_criterion(
             options["schedule"] = ModeSchedule().stretched(config.epochs)
         elif schedule == "paper":
             options["schedule"] = ModeSchedule()
+        elif isinstance(schedule, str):
+            raise DataError(f"--loss_options.schedule is 'stretched', 'paper' or a share such as 0.9, not {schedule!r}")
     if options.get("unit") == "pixel":
         options.setdefault("input_size", crop.size)
     if options.get("unit") == "interocular":
@@ -417,7 +428,7 @@ def fit(annotations: Annotations, config: TrainConfig, folder: Path, resume: boo
     )
     module = LandmarkTraining(network, criterion, config)
     progress = TrainingProgress()
-    recorder = RunRecorder(folder, progress)
+    recorder = RunRecorder(folder, progress, train)
     trainer = L.Trainer(
         accelerator=config.accelerator,
         devices=config.devices,
@@ -454,5 +465,9 @@ def fit(annotations: Annotations, config: TrainConfig, folder: Path, resume: boo
         # Lightning advises as many workers as cores; on few cores they would only take time from the network.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-        trainer.fit(module, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(module, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:
+            # Lightning answers Ctrl-C by leaving the program; what to say and do about it is the caller's matter.
+            raise KeyboardInterrupt from None
     return recorder.history

@@ -46,8 +46,12 @@ def run(parsed: Any) -> None:
     try:
         fit(annotations, config, folder, resume=values.resume)
     except KeyboardInterrupt:
-        notes.print(f"stopped; to go on: {command} --resume true", markup=False, soft_wrap=True)
+        how = f"to go on: {command} --resume true" if (folder / "last.ckpt").is_file() else "no epoch was finished"
+        notes.print(f"stopped; {how}", markup=False, soft_wrap=True)
         raise
+    unreadable = len((folder / "left_out.txt").read_text().splitlines()) - len(annotations.skipped)
+    if unreadable:
+        notes.print(f"{unreadable} training images could not be decoded and were left out; see {folder / 'left_out.txt'}")
     # The test faces are touched once, here; data without any is scored on the faces held out for validation.
     scored = annotations.split("test")
     if not len(scored):

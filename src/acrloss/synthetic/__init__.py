@@ -3,8 +3,8 @@
 A parametric 3-D head (30 identity modes, 17 expression modes, both Gaussian or of bounded strength) with painted skin,
 eyes, teeth, hair, clothes, light and occluders is seen by a perspective camera and recorded by a sensor of varied
 quality. Landmarks are projected vertices of the head; those of the jaw lie on the visible contour of the face, where
-annotators put them (`camera.visible_contour`). Everything about picture `index` follows from the seed and the index alone.
-Four pictures in a row show one person.
+annotators put them (`camera.visible_contour`). Everything about picture `index` follows from the seed and the index
+alone. Four pictures in a row show one person.
 
 Landmarks are the same to 1e-9 pixels everywhere; pixels are the same for one version of NumPy and OpenCV.
 """

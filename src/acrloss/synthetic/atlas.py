@@ -37,9 +37,11 @@ def region_uv(region: tuple[int, int, int, int], uv: Float) -> Float:
     return np.asarray(np.array([x, y]) + uv * np.array([width - 1, height - 1]))
 
 
-def front(xy: Float) -> Float:
-    """Atlas pixels (K, 2) of places on the front of the average face given by x and y in millimetres."""
-    points = np.concatenate([xy, np.full((len(xy), 1), 90.0)], axis=1)
+def front(xy: ArrayLike) -> Float:
+    """Atlas pixels (K, 2) of places on the front of the average face given by x and y (K, 2) in millimetres."""
+    flat = np.asarray(xy, dtype=np.float64)
+    points = np.concatenate([flat, np.full((len(flat), 1), 90.0)], axis=1)
+    # Their z is found by going back and forth between the surface and the given x and y.
     for _ in range(12):
         points[:, 2] = surface.point_at(surface.to_plane(points))[:, 2]
     return face_uv(surface.to_plane(points))
@@ -47,7 +49,10 @@ def front(xy: Float) -> Float:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Cover (h, w, 1) in [0, 1] of a rectangle of the face's texture."""
+    """Cover (h, w, 3) in [0, 1], the same in all channels, of a rectangle of the face's texture.
+
+    Colours are repeated along a row before they are used: NumPy is several times slower with inner loops of three.
+    """
 
     y: slice
     x: slice
@@ -56,13 +61,24 @@ class Mask:
     def blend(self, texture: Float32, colour: ArrayLike, strength: float) -> None:
         """Mix a colour into the texture in place."""
         area = texture[self.y, self.x]
-        change = np.asarray(colour, np.float32) - area
-        change *= self.cover * np.float32(strength)
+        change = self._row(colour) - area
+        change *= self.cover
+        change *= np.float32(strength)
         area += change
 
     def shade(self, texture: Float32, factor: ArrayLike, strength: float = 1.0) -> None:
         """Multiply the texture by `factor` (per channel or for all) where the mask covers it, in place."""
-        texture[self.y, self.x] *= 1 + self.cover * ((np.asarray(factor, np.float32) - 1) * np.float32(strength))
+        change = self.cover * self._row((np.asarray(factor) - 1.0) * strength)
+        change += np.float32(1)
+        texture[self.y, self.x] *= change
+
+    def _row(self, colour: ArrayLike) -> Float32:
+        return row(colour, self.cover.shape[1])
+
+
+def row(colour: ArrayLike, width: int) -> Float32:
+    """One colour, or one number for all channels, repeated: (width, 3)."""
+    return np.tile(np.broadcast_to(np.asarray(colour, np.float32), (3,)), (width, 1))
 
 
 def empty() -> Image:
@@ -75,13 +91,8 @@ def as_mask(canvas: Image, blur: float) -> Mask:
     cover = cv2.GaussianBlur(canvas, (0, 0), blur) if blur > 0 else canvas
     rows, columns = np.nonzero(cover.max(axis=1))[0], np.nonzero(cover.max(axis=0))[0]
     y, x = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return Mask(y, x, (cover[y, x, None].astype(np.float32) / 255))
-
-
-def both(xy: list[tuple[float, float]]) -> list[Float]:
-    """A drawing on the person's right and its mirror image, as atlas pixels."""
-    points = np.array(xy, dtype=np.float64)
-    return [front(points), front(points * (-1, 1))]
+    grey = cover[y, x, None].astype(np.float32) / np.float32(255)
+    return Mask(y, x, np.repeat(grey, 3, axis=2))
 
 
 def curve(points: Float, steps: int = 5) -> Float:

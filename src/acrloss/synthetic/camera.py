@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from acrloss.synthetic.surface import SLIDE_STEPS
-
 Float = NDArray[np.float64]
 
 # The head turns about the top of the neck.
@@ -41,6 +39,11 @@ class Camera:
     scale: float
     offset: Float
 
+    def finer(self, factor: int) -> "Camera":
+        """The camera of the same picture with `factor` times as many pixels a side."""
+        offset = self.offset * factor + (factor - 1) / 2
+        return Camera(self.head, self.body, self.roll, self.distance, self.scale * factor, offset)
+
     def project(self, points: Float) -> Float:
         """Points (..., 3) relative to the pivot in camera axes -> pixels (..., 2)."""
         perspective = self.scale * self.distance / (self.distance - points[..., 2:])
@@ -51,25 +54,22 @@ class Camera:
         return self.project((points - PIVOT) @ self.head.T)
 
 
-def visible_contour(paths: Float, roll: float) -> Float:
-    """Jaw landmarks (17, 2) on the contour of the face, from projected slide paths (17, SLIDE_STEPS, 2).
+def visible_contour(paths: Float, roll: float, softness: float) -> Float:
+    """Jaw landmarks (17, 2) on the contour of the face, from projected slide paths (17, K, 2).
 
     Annotators mark the jaw where they see the face end: on the side that is turned away that is the contour of the
     cheek, not the hidden edge of the jaw. So each jaw landmark slides along its path on the surface to the place that
     lies farthest outwards in the image; on the side turned to the camera that is its own place on the jaw.
-    The place is refined by a parabola through three samples, so it moves continuously with the pose.
+    The place is a softmax mean along the path, `softness` pixels wide, so it moves continuously with the pose.
     """
     # Outwards is sideways beside the eyes and turns to downwards at the chin.
     share = np.clip((np.arange(17) - 8) / 6.0, -1.0, 1.0)
     angle = np.radians(90.0 - 90.0 * np.abs(share) ** 0.8 * np.sign(share) + roll)
     outwards = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     extent = np.einsum("ijk,ik->ij", paths, outwards)
-    best = np.argmax(extent, axis=1)
+    weight = np.exp((extent - extent.max(axis=1, keepdims=True)) / softness)
+    place = weight @ np.arange(paths.shape[1]) / weight.sum(axis=1)
+    first = np.minimum(place.astype(int), paths.shape[1] - 2)
+    rest = (place - first)[:, None]
     rows = np.arange(17)
-    inner = np.clip(best, 1, SLIDE_STEPS - 2)
-    before, here, after = (extent[rows, inner + step] for step in (-1, 0, 1))
-    curvature = before - 2 * here + after
-    safe = np.where(curvature < -1e-9, curvature, -1.0)
-    t = np.clip(np.where(curvature < -1e-9, 0.5 * (before - after) / safe, best - inner), -1.0, 1.0)[:, None]
-    a, b, c = (paths[rows, inner + step] for step in (-1, 0, 1))
-    return np.asarray(b + 0.5 * t * (c - a) + 0.5 * t**2 * (a - 2 * b + c))
+    return np.asarray(paths[rows, first] * (1 - rest) + paths[rows, first + 1] * rest)

@@ -83,7 +83,7 @@ def _mouth(canvas: Image, face: Face, view: Camera, head: Float, brightness: Flo
         fill(canvas, [np.concatenate([biting, gums[::-1]])], colour)
         stroke(canvas, list(np.stack([biting, gums], axis=1)[1:-1:2]), colour * 0.86, 1)
     # Lips throw a shadow, and the corners of the mouth lie in the dark.
-    _shadow(canvas, np.concatenate([around, around[:1]]), view, 5.0, 0.7)
+    _shadow(canvas, np.concatenate([around, around[:1]]), view, 4.5, 0.45)
 
 
 def _fill_beyond(canvas: Image, outline: Float, factor: float, view: Camera, colour: Float) -> None:

@@ -1,4 +1,4 @@
-"""What varies in looks: colours, hair, beard, make-up, glasses (a person's) and light, sensor, occluders (a picture's)."""
+"""What varies in looks: a person's colours, hair, beard and make-up, and a picture's light."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,12 @@ IRISES = ((70, 46, 32), (54, 36, 26), (98, 68, 40), (110, 106, 60), (84, 118, 92
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """Looks that all pictures of a person share. Colours are RGB in [0, 255]; strengths are in [0, 1]."""
+    """Looks that all pictures of a person share. Colours are RGB in [0, 255]; strengths are in [0, 1].
+
+    hair: form of the hair or headgear, None for a bald head. headgear: its colour, None where it is hair.
+    stripes: width of those on the clothes, upright if positive, across if negative, 0 for none.
+    flip: steps (1 or -1) through the skin's unevenness. grain: seed of strands and speckles.
+    """
 
     skin: Float
     hair_colour: Float
@@ -45,6 +50,8 @@ class Person:
     beard: float
     hair: HairStyle | None
     headgear: Float | None
+    stripes: int
+    flip: tuple[int, int]
     grain: int
 
 
@@ -87,6 +94,8 @@ def sample_person(random: np.random.Generator) -> Person:
         beard=float(random.uniform(0.5, 1.0)) if bearded and random.random() < 0.3 else 0.0,
         hair=style,
         headgear=headgear,
+        stripes=int(random.integers(4, 13) * random.choice([-1, 0, 0, 1])),
+        flip=(int(random.choice([-1, 1])), int(random.choice([-1, 1]))),
         grain=int(random.integers(1 << 30)),
     )
 

@@ -1,7 +1,7 @@
 """Identity and expression modes: smooth displacement fields over the average head.
 
-Each mode is a field of the average positions in millimetres for a coefficient of one: a standard deviation for identity,
-full strength for expressions (0 none, 1 full). All identity fields but the last few are symmetric.
+Each mode is a field of the average positions in millimetres for a coefficient of one: a standard deviation for
+identity, full strength for expressions (0 none, 1 full). All identity fields but the last few are symmetric.
 """
 
 from functools import cache

@@ -14,7 +14,11 @@ Int = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """vertices: (V, 3) millimetres in the head's axes. uv: (V, 2) in [0, 1] within the part's texture. triangles: (T, 3)."""
+    """A mesh of V vertices and T triangles.
+
+    vertices: (V, 3) millimetres in the head's axes. uv: (V, 2) in [0, 1] within the part's texture.
+    triangles: (T, 3) vertex indices, facing the camera where their image's area is positive.
+    """
 
     vertices: Float
     uv: Float

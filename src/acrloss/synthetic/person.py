@@ -17,6 +17,9 @@ PICTURES_PER_PERSON = 4
 # The shortest side at which a face still has a few pixels an eye.
 SMALLEST_SIZE = 32
 
+# Millimetres by which two places on a contour must differ for the farther one to be clearly the contour.
+_CONTOUR_SOFTNESS = 0.5
+
 _TRACKED = 68 + 17 * surface.SLIDE_STEPS
 
 
@@ -85,15 +88,15 @@ def deform(
 
 def project_landmarks(tracked: Float, view: camera.Camera) -> Float:
     """Pixels (68, 2) of the tracked vertices: landmarks and slide paths in the head's axes."""
-    pixels = view.project((tracked - camera.PIVOT) @ view.head.T)
-    landmarks = pixels[:68].copy()
-    landmarks[:17] = camera.visible_contour(pixels[68:].reshape(17, surface.SLIDE_STEPS, 2), view.roll)
-    return landmarks
+    pixels = view.see(tracked)
+    paths = pixels[68:].reshape(17, surface.SLIDE_STEPS, 2)
+    jaw = camera.visible_contour(paths, view.roll, _CONTOUR_SOFTNESS * view.scale)
+    return np.concatenate([jaw, pixels[17:68]])
 
 
 @cache
 def _tracked_vertices() -> Float:
-    return np.asarray(surface.head_mesh().vertices[:_TRACKED])
+    return surface.head_mesh().vertices[:_TRACKED]
 
 
 @cache

@@ -148,7 +148,8 @@ def head_mesh() -> HeadMesh:
     landmarks = to_plane(anatomy.landmarks())
     eyes = [almond(landmarks[list(eye)], 3, 3) for eye in (RIGHT_EYE, LEFT_EYE)]
     lids = [_rim(eye, 1.35) for eye in eyes]
-    inner = almond(landmarks[list(INNER_MOUTH)], 4, 4)
+    # Finer beside the corners of the mouth, where the lips meet.
+    inner = almond(landmarks[list(INNER_MOUTH)], 4, 8)[[0, 1, *range(2, 31, 2), 31, 32, 33, *range(34, 63, 2), 63]]
     outer = almond(landmarks[list(OUTER_MOUTH)], 6, 2)
     features = np.concatenate([landmarks, *eyes, *lids, inner, outer])
     grid = np.concatenate([_hexagonal(3.2, 0, 42), _hexagonal(6.5, 44, 112), _hexagonal(15.0, 118, 168)])
@@ -163,16 +164,20 @@ def head_mesh() -> HeadMesh:
     slides = slide_paths().reshape(-1, 2)
     plane = np.concatenate([landmarks, slides, features[68:], grid])
     drawn = np.concatenate([np.arange(68), np.arange(68 + len(slides), len(plane))])
-    triangles = drawn[_delaunay(plane[drawn])]
-    middle = plane[triangles].mean(axis=1)
+    # Lips that touch would be joined here and there; they are triangulated a little apart.
+    mouth = inner.copy()
+    half = len(mouth) // 2
+    mouth[1:half, 1] -= 0.6
+    mouth[half + 1 :, 1] += 0.6
+    parted = plane.copy()
+    vertex, place = np.nonzero(np.abs(plane[:, None] - inner[None]).max(axis=2) < 1e-9)
+    parted[vertex] = mouth[place]
+    triangles = drawn[_delaunay(parted[drawn])]
+    middle = parted[triangles].mean(axis=1)
     window = np.zeros(len(triangles), np.int64)
-    for curve, label in ((eyes[0], 1), (eyes[1], 1), (inner, 2)):
-        on_edge = np.linalg.norm(plane[:, None] - curve[None], axis=2).min(axis=1) < 1e-3
-        for t in np.nonzero(on_edge[triangles].all(axis=1))[0]:
-            # The closed lips' opening is thin: the slivers at its corners may have their middles a hair outside.
-            p, q = (float(c) for c in middle[t])
-            if cv2.pointPolygonTest(curve.astype(np.float32), (p, q), True) > -0.1:
-                window[t] = label
+    for curve, label in ((eyes[0], 1), (eyes[1], 1), (mouth, 2)):
+        inside = [cv2.pointPolygonTest(curve.astype(np.float32), (float(p), float(q)), False) > 0 for p, q in middle]
+        window[inside] = label
     vertices = point_at(plane)
     vertices[:68] = anatomy.landmarks()
     return HeadMesh(vertices, plane, triangles, window)
