@@ -25,9 +25,7 @@ def main() -> None:
         render(1, index, options.size)
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
     print(f"pictures of {options.size} px: {60 * options.count / clock:.0f} a minute by the clock,", end=" ")
-    print(
-        f"{60 * options.count / processor:.0f} a minute of processor time ({1e3 * processor / options.count:.1f} ms)"
-    )
+    print(f"{60 * options.count / processor:.0f} a minute of processor time ({1e3 * processor / options.count:.1f} ms)")
     clock = time.perf_counter()
     generate(options.count, 1, options.size)
     print(f"landmarks alone: {60 * options.count / (time.perf_counter() - clock):.0f} a minute by the clock")

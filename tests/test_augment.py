@@ -81,7 +81,7 @@ def test_switching_one_placement_off_leaves_the_others() -> None:
 
 
 def test_the_generator_alone_decides() -> None:
-    everything = Augmentation(**{name: 1.0 for name in LOOKS})
+    everything = Augmentation(**dict.fromkeys(LOOKS, 1.0))
     for seed in range(10):
         first, second, other = (
             augmented_look(picture(), everything, np.random.default_rng(s)) for s in (seed, seed, seed + 100)

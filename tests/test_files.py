@@ -41,7 +41,7 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "below", tmp_path / "file" / "deep" / "below", tmp_path / "folder"):
-        with pytest.raises(DataError, match="cannot write .*choose a folder you can write to") as caught:
+        with pytest.raises(DataError, match=r"cannot write .*choose a folder you can write to") as caught:
             write_atomic(path, "text")
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)

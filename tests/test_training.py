@@ -41,9 +41,7 @@ def equal(first: Path, second: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_run_folder_is_complete_and_reproducible_with_any_number_of_workers(
-    faces_300w: Path, tmp_path: Path
-) -> None:
+def test_a_run_folder_is_complete_and_reproducible_with_any_number_of_workers(faces_300w: Path, tmp_path: Path) -> None:
     faces = read_annotations(faces_300w)
     history = fit(faces, TINY, tmp_path / "a")
     fit(faces, replace(TINY, workers=2), tmp_path / "b")
@@ -70,7 +68,9 @@ def test_best_is_the_epoch_of_lowest_validation_nme(faces_csv: Path, tmp_path: P
 
     val = read_annotations(faces_csv).split("val")
     network = LandmarkNet.load(tmp_path / "best.safetensors")
-    assert evaluate(val, predict_annotated(network, val)).score.nme == pytest.approx(history[lowest]["val_nme"], rel=1e-4)
+    assert evaluate(val, predict_annotated(network, val)).score.nme == pytest.approx(
+        history[lowest]["val_nme"], rel=1e-4
+    )
 
 
 def test_training_learns(faces_csv: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Augmentation:
     """
 
     box_jitter: float = 0.03
-    rotation: float = 25.0
+    rotation: float = 15.0
     scale: float = 0.15
     translation: float = 0.05
     mirror: float = 0.5
@@ -43,7 +43,7 @@ class Augmentation:
     blur: float = 0.1
     noise: float = 0.1
     jpeg: float = 0.1
-    occlusion: float = 0.4
+    occlusion: float = 0.3
 
     def __post_init__(self) -> None:
         limits = {"box_jitter": 0.2, "rotation": 180.0, "scale": 0.9, "translation": 1.0}

@@ -42,17 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         out.print(__version__)
         return 0
-    name = given[0]
+    # Some commands have two words: "data check".
+    words = 2 if any(command.startswith(f"{given[0]} ") for command in COMMANDS) else 1
+    name = " ".join(given[:words])
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         return _fail(f"unknown command {name!r}; " + (f"did you mean {near[0]}?" if near else "see acrloss --help"))
     warnings.showwarning = _warn
     try:
-        command = importlib.import_module(f"acrloss.commands.{name}")
+        command = importlib.import_module(f"acrloss.commands.{name.replace(' ', '_')}")
         # After the import: Lightning sets its own level when it is imported.
         for library in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(library).setLevel(logging.ERROR)
-        command.run(_parse(name, command, given[1:]))
+        command.run(_parse(name, command, given[words:]))
     except (DataError, ValueError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _overview() -> None:
     out.print("usage: acrloss COMMAND [options]\n\nFace landmark regression with ACR loss.\n", markup=False)
     for name, what in COMMANDS.items():
-        out.print(f"  {name:<12}{what}")
+        out.print(f"  {name:<14}{what}")
     out.print("\nacrloss COMMAND --help explains a command; acrloss --version tells the version.")
 
 

@@ -33,7 +33,7 @@ class CropSpec:
 
     size: int = 112
     box: BoxSource = "landmarks"
-    enlargement: float = 1.3
+    enlargement: float = 1.15
 
     def __post_init__(self) -> None:
         if not 16 <= self.size <= 4096:

@@ -44,6 +44,9 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         keep: bool = True,
     ) -> None:
         """`keep` holds decoded patches in memory for the next epoch (up to `PATCH_BYTES`)."""
+        # Threads gain nothing on small crops, and OpenCV's would not survive the fork into a loader's workers: the
+        # workers would wait for them for ever.
+        cv2.setNumThreads(1)
         self.annotations = annotations
         self.crop = crop
         self.augmentation = augmentation

@@ -168,8 +168,7 @@ def evaluate(annotations: Annotations, predictions: Float) -> Evaluation:
     )
     usual = nme[available_normalizers(scheme)[0]]
     unscored = tuple(
-        f"{annotations.images[i]}: "
-        + ("its image cannot be read" if unread[i] else "its normaliser has no length")
+        f"{annotations.images[i]}: " + ("its image cannot be read" if unread[i] else "its normaliser has no length")
         for i in np.flatnonzero(np.isnan(usual))
     )
     return Evaluation(annotations, predictions, errors, nme, scores, unscored)

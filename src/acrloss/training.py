@@ -65,7 +65,7 @@ class OptimConfig:
         ema_decay: decay per step of the averaged weights that are validated and saved; 0 switches averaging off.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup: float = 0.05
     gradient_clip: float = 3.0
@@ -87,7 +87,8 @@ class TrainConfig:
     """All that determines a run, besides the data.
 
     Attributes:
-        loss: name of the loss (see `acrloss.losses.loss_names()`).
+        loss: "acr", "acr-paper" (as printed), "l1", "l2", "smooth_l1", "wing", "soft_wing", "rectified_wing" or
+            "gaussian_nll".
         loss_options: options of the loss, such as {"unit": "pixel", "omega": 10}. The ACR losses' `schedule` is
             "stretched" (the paper's stages over this run's epochs; the default), "paper" (its epochs as printed) or
             one share of modes for the whole run.
@@ -205,6 +206,8 @@ class LandmarkTraining(L.LightningModule):
             self.average = AveragedModel(
                 network, multi_avg_fn=average_weights(config.optim.ema_decay), use_buffers=True
             )
+            # Nobody differentiates it, and with several processes Lightning would wait for its gradients.
+            self.average.requires_grad_(False)
         normalizer = available_normalizers(network.scheme)[0]
         self.train_nme = NormalizedMeanError(network.scheme, normalizer)
         self.val_nme = NormalizedMeanError(network.scheme, normalizer)
@@ -244,7 +247,7 @@ class LandmarkTraining(L.LightningModule):
             )
         self.train_nme.update(prediction[..., :2], batch["landmarks"])
         self.unreadable.update(batch["index"][~batch["readable"]].tolist())
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(prediction))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(prediction), sync_dist=True)
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:

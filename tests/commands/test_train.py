@@ -81,8 +81,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     assert process.returncode != 0, output
     assert len((run / "metrics.csv").read_text().splitlines()) < 6, "it was done before it could be interrupted"
     if sign == signal.SIGINT:
-        assert f"--config {run / 'config.yaml'} --resume true" in output
-    process = start("train", "--config", run / "config.yaml", "--resume", "true")
+        assert f"--config {run / 'config.yaml'} --resume" in output
+    process = start("train", "--config", run / "config.yaml", "--resume")
     output = process.communicate(timeout=240)[0]
     assert process.returncode == 0, output
     for name in RESULTS:
@@ -179,5 +179,5 @@ def test_an_output_that_cannot_be_used(
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("")
     assert "not empty" in fails(capsys, *common, "--output", tmp_path / "other")
-    assert "no last.ckpt" in fails(capsys, *common, "--output", tmp_path / "new", "--resume", "true")
-    assert "epochs" in fails(capsys, *common, "--epochs", "7", "--output", finished, "--resume", "true")
+    assert "no last.ckpt" in fails(capsys, *common, "--output", tmp_path / "new", "--resume")
+    assert "epochs" in fails(capsys, *common, "--epochs", "7", "--output", finished, "--resume")

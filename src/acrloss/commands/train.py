@@ -1,7 +1,7 @@
 """Train a landmark network on annotated faces, score it on the test faces and write the run's report.
 
 The run folder holds the configuration, the networks, logs, figures and report.html. A run that was interrupted goes
-on with `acrloss train --config RUN/config.yaml --resume true` and ends with the same weights.
+on with `acrloss train --config RUN/config.yaml --resume` and ends with the same weights.
 """
 
 import shlex
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch.utilities import rank_zero_only
 
 from acrloss.commands.source import add_data_arguments, read_data
 from acrloss.errors import DataError
@@ -24,7 +25,7 @@ from acrloss.training import TrainConfig, fit, training_split
 def add_arguments(parser: Any) -> None:
     add_data_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder of the run; new or empty")
-    parser.add_argument("--resume", type=bool, default=False, help="go on with the interrupted run in --output")
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --output")
     parser.add_class_arguments(TrainConfig)
 
 
@@ -37,7 +38,7 @@ def run(parsed: Any) -> None:
     if values.resume:
         check_resumable(folder, text)
     elif (folder / "last.ckpt").is_file():
-        raise DataError(f"{folder} holds a run; give another --output, or --resume true to go on with it")
+        raise DataError(f"{folder} holds a run; give another --output, or --resume to go on with it")
     elif folder.is_dir() and any(folder.iterdir()) and not (folder / "config.yaml").is_file():
         raise DataError(f"{folder} is not empty and no run; give another --output")
     annotations = read_data(values)
@@ -46,12 +47,16 @@ def run(parsed: Any) -> None:
     try:
         fit(annotations, config, folder, resume=values.resume)
     except KeyboardInterrupt:
-        how = f"to go on: {command} --resume true" if (folder / "last.ckpt").is_file() else "no epoch was finished"
+        how = f"to go on: {command} --resume" if (folder / "last.ckpt").is_file() else "no epoch was finished"
         notes.print(f"stopped; {how}", markup=False, soft_wrap=True)
         raise
+    if rank_zero_only.rank:
+        return  # one process of several writes the results
     unreadable = len((folder / "left_out.txt").read_text().splitlines()) - len(annotations.skipped)
     if unreadable:
-        notes.print(f"{unreadable} training images could not be decoded and were left out; see {folder / 'left_out.txt'}")
+        notes.print(
+            f"{unreadable} training images could not be decoded and were left out; see {folder / 'left_out.txt'}"
+        )
     # The test faces are touched once, here; data without any is scored on the faces held out for validation.
     scored = annotations.split("test")
     if not len(scored):
@@ -92,5 +97,5 @@ def check_resumable(folder: Path, text: str) -> None:
         key = different[0]
         raise DataError(
             f"{folder} was started with {key} = {before.get(key)!r}, not {now.get(key)!r}; resume it with "
-            f"--config {folder / 'config.yaml'} --resume true, or start another run"
+            f"--config {folder / 'config.yaml'} --resume, or start another run"
         )

@@ -1,0 +1,155 @@
+"""evaluate, predict, explore, augment, synthesize and the overview, run as a user runs them."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from acrloss.cli import COMMANDS, main
+from acrloss.crop import CropSpec
+from acrloss.images import read_image
+from acrloss.models import create_model
+from acrloss.readers import read_annotations
+from acrloss.readers.pts import read_pts
+from acrloss.schemes import get_scheme
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an untrained network: it puts every landmark near the middle of the crop."""
+    network = create_model("test_efficientnet", get_scheme("ibug68"), CropSpec(size=32), pretrained="none")
+    return network.save(tmp_path_factory.mktemp("model") / "best.safetensors")
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The last line on standard error of a command that must fail with status 2."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    last = capsys.readouterr().err.rstrip().splitlines()[-1]
+    assert last.startswith("error: ")
+    return last
+
+
+def test_overview_and_typos(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == "0.1.0"
+    assert "did you mean evaluate" in fails(capsys, "evalute")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    assert stopped.value.code == 0
+    assert "--output" in capsys.readouterr().out
+
+
+def test_evaluate_scores_the_test_faces(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(model), "--data", str(faces_300w), "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"results: {tmp_path / 'report.html'}")
+    scores = json.loads((tmp_path / "evaluation.json").read_text())["scores"]
+    assert {(s["subset"], s["faces"]) for s in scores} == {("full", 10), ("common", 6), ("challenging", 4)}
+    # All landmarks at the crop's middle: an error that follows from the annotations alone.
+    faces = read_annotations(faces_300w).split("test")
+    boxes = faces.landmark_boxes()
+    middle = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    eyes = np.linalg.norm(faces.landmarks[:, 36] - faces.landmarks[:, 45], axis=-1)
+    expected = 100 * np.mean(np.linalg.norm(middle - faces.landmarks, axis=-1).mean(axis=1) / eyes)
+    assert scores[0]["nme"] == pytest.approx(expected, rel=0.05)
+    assert main([*arguments, "--split", "train"]) == 0
+    assert json.loads((tmp_path / "evaluation.json").read_text())["scores"][0]["faces"] == 14
+
+
+def test_evaluate_refuses_what_does_not_fit(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no face" in fails(capsys, "evaluate", model, "--data", faces_300w, "--split", "tset")
+    assert "no run folder" in fails(capsys, "evaluate", tmp_path, "--data", faces_300w)
+    other = create_model("test_efficientnet", get_scheme("cofw29"), CropSpec(size=32), pretrained="none")
+    other.save(tmp_path / "other.safetensors")
+    message = fails(capsys, "evaluate", tmp_path / "other.safetensors", "--data", faces_300w)
+    assert "ibug68" in message
+    assert "cofw29" in message
+
+
+def test_predict_writes_json_pts_and_picture(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = faces_300w / "afw" / "face_0.jpg"
+    box = "20,30,80,100"
+    assert main(["predict", str(model), str(image), "--box", box, "--output", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.rstrip() == f"results: {tmp_path}"
+    found = json.loads((tmp_path / "face_0.json").read_text())
+    assert found["box"] == [20, 30, 80, 100]
+    assert found["scheme"] == "ibug68"
+    landmarks = np.array(found["landmarks"])
+    assert landmarks.shape == (68, 2)
+    assert np.abs(landmarks - (50, 65)).max() < 10, "the untrained network's landmarks lie near the middle of the box"
+    assert np.abs(read_pts(tmp_path / "face_0.pts") - landmarks).max() < 1e-3
+    drawn = read_image(str(tmp_path / "face_0.png"))
+    assert drawn.shape[0] % read_image(str(image)).shape[0] == 0
+
+
+def test_predict_goes_on_after_a_bad_image(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = tmp_path / "bad.jpg", faces_300w / "afw" / "face_1.jpg"
+    bad.write_text("no picture")
+    out = tmp_path / "out"
+    assert main(["predict", str(model), str(bad), str(good), "--output", str(out)]) == 0
+    assert "bad.jpg" in capsys.readouterr().err
+    assert (out / "face_1.json").exists()
+    assert "none of the images" in fails(capsys, "predict", model, bad, "--output", out)
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "50,50,10,10", "nan,0,5,5", "0,0,inf,9"])
+def test_predict_refuses_an_impossible_box(
+    box: str, model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = faces_300w / "afw" / "face_0.jpg"
+    assert "x0,y0,x1,y1" in fails(capsys, "predict", model, image, "--box", box, "--output", tmp_path)
+
+
+def test_predict_refuses_two_results_of_one_name(
+    model: Path, faces_300w: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [faces_300w / folder / "face_0.jpg" for folder in ("afw", "ibug")]
+    assert "same name" in fails(capsys, "predict", model, *images)
+
+
+def test_augment_draws_a_row_for_each_face(faces_300w: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    arguments = ["augment", "--data", str(faces_300w), "--output", str(sheet), "--crop.size", "64"]
+    assert main([*arguments, "--faces", "2", "--versions", "3"]) == 0
+    wide = cv2.imread(str(sheet))
+    assert main([*arguments, "--faces", "3", "--versions", "2"]) == 0
+    tall = cv2.imread(str(sheet))
+    assert wide is not None
+    assert tall is not None
+    assert wide.shape[1] > wide.shape[0] * 1.2
+    assert tall.shape[0] > tall.shape[1]
+
+
+def test_explore_ends_with_its_page(faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", "--data", str(faces_300w), "--output", str(tmp_path)]) == 0
+    page = Path(capsys.readouterr().out.rstrip().splitlines()[-1].removeprefix("results: "))
+    assert page.is_relative_to(tmp_path)
+    assert "<img" in page.read_text()
+
+
+def test_synthesize_writes_what_the_readers_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "faces"
+    assert main(["synthesize", "--count", "40", "--output", str(folder)]) == 0
+    faces = read_annotations(folder)
+    assert len(faces) == 40
+    assert set(faces.split_names) == {"train", "val", "test"}
+    assert "not empty" in fails(capsys, "synthesize", "--count", "4", "--output", folder)
+    assert "--count" in fails(capsys, "synthesize", "--count", "0", "--output", tmp_path / "none")
