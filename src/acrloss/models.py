@@ -79,7 +79,7 @@ class LandmarkNet(nn.Module):
         nn.init.normal_(self.head.weight, std=1e-3)
         self.head.bias.data.copy_(start.flatten())
         # Mobile networks train 1.6 times as fast on a CPU in this layout (benchmarks/training.py); GPUs like it too.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, size, size) RGB images with values 0 to 255, uint8 or float, to (N, M, channels) in crop units."""

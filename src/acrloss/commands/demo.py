@@ -1,25 +1,26 @@
 """Train on synthetic faces with ACR loss and with L2, and compare both with the mean face; takes a few minutes.
 
-Needs no data and no network connection. The report of the ACR run ends up in OUTPUT/acr/report.html.
+Needs no data and no network connection. It runs `acrloss train` twice, as printed, and ends with a table and the path
+of a report.
 """
 
+import shlex
 from pathlib import Path
 from typing import Any
 
-from acrloss.augment import Augmentation
+import numpy as np
+
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
-from acrloss.evaluate import Evaluation, evaluate, predict_annotated, predict_mean_face
-from acrloss.files import write_atomic
-from acrloss.models import LandmarkNet
+from acrloss.evaluate import evaluate, predict_mean_face
 from acrloss.pretrained import find_packaged
 from acrloss.readers import read_annotations
 from acrloss.run_report import comparison_table, write_run_report
 from acrloss.shape_model import ShapeModel
-from acrloss.terminal import notes, print_table, progress, results_in
-from acrloss.training import ModelConfig, TrainConfig, fit
+from acrloss.terminal import notes, print_table, results_in
 
 BACKBONE = "efficientnet_lite0"
+SIZE = 64
 
 
 def add_arguments(parser: Any) -> None:
@@ -30,35 +31,37 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.cli import main
+
     _, values = parsed
-    folder = Path(values.output)
+    folder, data = Path(values.output), f"synthetic:{values.faces}@{values.seed}"
     if folder.is_dir() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty; give another --output")
-    faces = read_annotations(f"synthetic:{values.faces}@{values.seed}")
-    notes.print(faces.summary(), markup=False)
-    tested = faces.split("test")
-    pretrained = "auto" if find_packaged(BACKBONE) else "none"
-    evaluations: dict[str, Evaluation] = {}
-    for name, title in (("acr", "ACR loss"), ("l2", "L2 loss")):
-        notes.print(f"training with {title}")
-        config = TrainConfig(
-            loss=name,
-            model=ModelConfig(BACKBONE, pretrained),
-            crop=CropSpec(size=64),
-            # The synthetic faces vary enough by themselves for a run this short.
-            augmentation=Augmentation(rotation=15, occlusion=0.2),
-            epochs=values.epochs,
-            seed=values.seed,
-        )
-        write_atomic(folder / name / "config.yaml", f"demo: {title}\n{config}\n")
-        fit(faces, config, folder / name)
-        network = LandmarkNet.load(folder / name / "best.safetensors")
-        predictions = predict_annotated(network, tested, progress=lambda batches, n: progress(batches, "scoring", n))
-        evaluations[title] = evaluate(tested, predictions)
+    for loss in ("acr", "l2"):
+        arguments = [
+            *("--data", data, "--loss", loss, "--output", str(folder / loss)),
+            *("--epochs", str(values.epochs), "--seed", str(values.seed), "--crop.size", str(SIZE)),
+            *("--model.backbone", BACKBONE, "--model.pretrained", "auto" if find_packaged(BACKBONE) else "none"),
+        ]
+        notes.print("\nacrloss train " + shlex.join(arguments), style="bold", markup=False, soft_wrap=True)
+        if status := main(["train", *arguments]):
+            raise SystemExit(status)
+    tested = read_annotations(data).split("test")
     mean_shape = ShapeModel.load(folder / "acr" / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
-    evaluations["mean face"] = evaluate(tested, predict_mean_face(mean_shape, tested, CropSpec(size=64)))
+    evaluations = {
+        "ACR loss": evaluate(tested, stored_predictions(folder / "acr")),
+        "L2 loss": evaluate(tested, stored_predictions(folder / "l2")),
+        "mean face": evaluate(tested, predict_mean_face(mean_shape, tested, CropSpec(size=SIZE))),
+    }
     command = f"acrloss demo --faces {values.faces} --epochs {values.epochs} --seed {values.seed}"
     others = {name: evaluation for name, evaluation in evaluations.items() if name != "ACR loss"}
     report = write_run_report(folder / "acr", evaluations["ACR loss"], command=command, comparison=others)
+    notes.print()
     print_table(*comparison_table(evaluations))
     results_in(report)
+
+
+def stored_predictions(folder: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(N, M, 2) what a run predicted on its test faces, in pixels."""
+    with np.load(folder / "predictions.npz", allow_pickle=False) as archive:
+        return archive["predictions"].astype(np.float64)

@@ -4,13 +4,13 @@ The run folder holds the configuration, the networks, logs, figures and report.h
 on with `acrloss train --config RUN/config.yaml --resume` and ends with the same weights.
 """
 
+import os
 import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch.utilities import rank_zero_only
 
 from acrloss.commands.source import add_data_arguments, read_data
 from acrloss.errors import DataError
@@ -50,7 +50,7 @@ def run(parsed: Any) -> None:
         how = f"to go on: {command} --resume" if (folder / "last.ckpt").is_file() else "no epoch was finished"
         notes.print(f"stopped; {how}", markup=False, soft_wrap=True)
         raise
-    if rank_zero_only.rank:
+    if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # one process of several writes the results
     unreadable = len((folder / "left_out.txt").read_text().splitlines()) - len(annotations.skipped)
     if unreadable:

@@ -1,0 +1,38 @@
+"""What the README tells a stranger is true."""
+
+import re
+from pathlib import Path
+
+from acrloss.cli import COMMANDS
+from acrloss.losses import loss_names
+from acrloss.schemes import Scheme
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_example_trains() -> None:
+    names: dict[str, object] = {}
+    exec(block("python"), names)
+    assert 0 < float(names["loss"]) < 1000  # type: ignore[arg-type]
+
+
+def test_the_example_scheme_is_one() -> None:
+    import yaml
+
+    scheme = Scheme.from_dict(yaml.safe_load(block("yaml")))
+    assert scheme.flip == (1, 0, 2, 5, 4, 3, 8, 7, 6)
+
+
+def test_named_commands_losses_and_pictures_exist() -> None:
+    assert set(re.findall(r"acrloss (\w+)", "".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL)))) <= {
+        word.split()[0] for word in COMMANDS
+    }
+    assert all(f"`{name}`" in README for name in loss_names())
+    for picture in re.findall(r"\]\((docs/[^)]+)\)", README):
+        assert (Path(__file__).parents[1] / picture).is_file(), picture
