@@ -78,9 +78,7 @@ def main() -> None:
         module.loss_of(module.network(batch["image"]), batch).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    print(
-        f"{given.backbone}, {given.size} px, batches of {given.batch_size}, {given.threads} threads, {given.workers} workers"
-    )
+    print(f"{given.backbone}, {given.size} px, batches of {given.batch_size}, {given.threads} threads")
     print(f"\n{'loss':<16}{'Φ and loss':>12}{'step':>12}{'share':>9}")
     for name in loss_names():
         loss = create_loss(name, shape_model)

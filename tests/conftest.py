@@ -1,12 +1,14 @@
 """A small face-like data set in real formats, drawn here so that no test needs a download."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from acrloss.readers.pts import write_pts
@@ -15,6 +17,12 @@ from acrloss.readers.pts import write_pts
 FOLDERS = {"afw": 4, "helen/trainset": 6, "helen/testset": 3, "lfpw/trainset": 4, "lfpw/testset": 3, "ibug": 4}
 # Part of the picture -> least value of its random colour.
 PAINT = {"wall": 20, "skin": 140, "eye": 195, "lips": 90, "mouth": 0}
+
+
+def pytest_configure() -> None:
+    """One thread for each test process and its children: threads on tiny networks cost more than they save."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 
 def arc(count: int, centre: tuple[float, float], radii: tuple[float, float], turns: tuple[float, float]) -> Any:

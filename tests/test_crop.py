@@ -38,7 +38,7 @@ placements = st.fixed_dictionaries(
 def texture(height: int, width: int, blur: float, seed: int = 0) -> NDArray[np.uint8]:
     noise = np.random.default_rng(seed).uniform(0, 1, (height, width, 3))
     smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), blur)) if blur else noise
-    return (255 * (smooth - smooth.min()) / np.ptp(smooth)).astype(np.uint8)
+    return np.asarray(255 * (smooth - smooth.min()) / np.ptp(smooth)).astype(np.uint8)
 
 
 def area_average(image: NDArray[np.uint8], matrix: Float, size: int, samples: int) -> Float:
@@ -55,7 +55,9 @@ def test_crop_units_span_the_crop_from_edge_to_edge() -> None:
     # A square from the outer edge of pixel 10 to the outer edge of pixel 49.
     matrix = crop_matrix(np.array([29.5, 29.5, 40.0]), 80)
     edges = np.array([[9.5, 9.5], [49.5, 49.5], [29.5, 29.5], [10.0, 49.0]])
-    np.testing.assert_allclose(to_crop_units(edges, matrix, 80), [[0, 0], [1, 1], [0.5, 0.5], [0.0125, 0.9875]])
+    np.testing.assert_allclose(
+        to_crop_units(edges, matrix, 80), np.array([[0, 0], [1, 1], [0.5, 0.5], [0.0125, 0.9875]])
+    )
     # The same face in a crop of another size has the same crop units.
     other = crop_matrix(np.array([29.5, 29.5, 40.0]), 33)
     np.testing.assert_allclose(to_crop_units(edges, other, 33), to_crop_units(edges, matrix, 80), atol=1e-12)

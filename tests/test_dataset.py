@@ -227,6 +227,25 @@ def test_reduced_decoding_shows_the_same_picture(side: float, tmp_path: Path, mo
     assert (max(reductions) > 1) == (side > 100)
 
 
+@pytest.mark.parametrize("side", [80.0, 220.0, 450.0, 900.0])
+def test_reduced_decoding_does_not_shift_the_picture(side: float, tmp_path: Path) -> None:
+    x, y = np.meshgrid(np.arange(1203), np.arange(1203))
+    where, spread = np.array([570.3, 640.8]), side / 30
+    dot = 255 * np.exp(-((x - where[0]) ** 2 + (y - where[1]) ** 2) / (2 * spread**2))
+    assert cv2.imwrite(str(tmp_path / "dot.jpg"), np.rint(dot).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 98])
+    landmarks = where + side * np.random.default_rng(1).uniform(-0.5, 0.5, (1, 68, 2))
+    landmarks[0, :3] = where, where - side / 2, where + side / 2
+    face = Annotations.create([str(tmp_path / "dot.jpg")], landmarks, get_scheme("ibug68"))
+    for augmentation in (None, Augmentation(rotation=180, **PLACED)):
+        sample = LandmarkDataset(face, CROP, augmentation)[0]
+        weight = sample["image"][0].double() * (sample["image"][0] > 20)
+        found = torch.stack(
+            [weight.sum(dim=0) @ torch.arange(48.0).double(), weight.sum(dim=1) @ torch.arange(48.0).double()]
+        )
+        landmark = to_crop_units(where, sample["matrix"].numpy(), 48) * 48 - 0.5
+        np.testing.assert_allclose(found / weight.sum(), landmark, atol=0.08)
+
+
 def test_strong_augmentation_never_leaves_the_kept_patch(tmp_path: Path) -> None:
     face = large_face(tmp_path / "large.jpg", 1500, 90)
     whole = read_image(face.images[0])

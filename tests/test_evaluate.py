@@ -12,8 +12,10 @@ from acrloss.annotations import Annotations
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.evaluate import THRESHOLDS, evaluate, predict_annotated, predict_mean_face
+from acrloss.metrics import Normalizer
 from acrloss.models import LandmarkNet, create_model
 from acrloss.readers import read_annotations
+from acrloss.run_report import score_table
 from acrloss.schemes import generic_scheme, get_scheme
 
 Float = NDArray[np.float64]
@@ -55,11 +57,16 @@ def test_known_offsets_give_hand_computed_figures() -> None:
     # 5, 10 and 15 px off.
     predictions = faces.landmarks + np.array([[3.0, 4.0], [-6.0, 8.0], [9.0, -12.0]])[:, None]
     evaluation = evaluate(faces, predictions)
-    lengths = {"interocular": 100.0, "interpupil": 80.0, "box_diagonal": 150.0, "box_size": (120 * 90) ** 0.5}
+    lengths: dict[Normalizer, float] = {
+        "interocular": 100.0,
+        "interpupil": 80.0,
+        "box_diagonal": 150.0,
+        "box_size": (120 * 90) ** 0.5,
+    }
     assert {s.normalizer for s in evaluation.scores} == set(lengths)
     for normalizer, length in lengths.items():
         expected = 100 * np.array([5, 10, 15]) / length
-        np.testing.assert_allclose(evaluation.nme[normalizer], expected)  # type: ignore[index]
+        np.testing.assert_allclose(evaluation.nme[normalizer], expected)
         for subset, members in (("full", [0, 1, 2]), ("common", [0, 1]), ("challenging", [2])):
             score = find(evaluation, subset, normalizer)
             part = expected[members]
@@ -109,10 +116,10 @@ def test_faces_without_a_score_are_named_with_the_reason() -> None:
     predictions = faces.landmarks + 1.0
     predictions[2] = np.nan
     evaluation = evaluate(holed, predictions)
-    assert evaluation.unscored == (
-        "b.jpg: its normaliser has no length",
-        "c.jpg: its image cannot be read",
-    )
+    no_eye, no_image = evaluation.unscored
+    assert no_eye == "b.jpg: its normaliser has no length"
+    assert no_image.startswith("c.jpg: ")
+    assert "image cannot be read" in no_image
     assert evaluation.score.faces == 1
     assert find(evaluation, "full", "box_size").faces == 2
     empty = find(evaluation, "challenging", "interocular")
@@ -139,7 +146,7 @@ def test_the_dictionary_is_strict_json() -> None:
     assert plain["scheme"] == "ibug68"
     assert plain["data"] == "faces"
     assert plain["skipped_when_reading"] == ["d.pts: 67 points"]
-    assert plain["unscored"] == ["c.jpg: its image cannot be read"]
+    assert plain["unscored"] == list(evaluation.unscored)
     assert len(plain["scores"]) == 12
     first = plain["scores"][0]
     assert (first["subset"], first["normalizer"], first["faces"]) == ("full", "interocular", 2)
@@ -201,7 +208,8 @@ def test_network_and_mean_face_are_laid_into_each_face_s_crop(faces_300w: Path, 
     readable = np.arange(len(faces)) != 5
     np.testing.assert_allclose(found[readable], expected[readable], atol=1e-3)
     evaluation = evaluate(faces, found)
-    assert evaluation.unscored == (f"{cut}: its image cannot be read",)
+    (unscored,) = evaluation.unscored
+    assert unscored.startswith(f"{cut}: ")
     assert evaluation.score.faces == 23
     assert {s.subset for s in evaluation.scores} == {"all", "full", "common", "challenging"}
 
@@ -223,3 +231,90 @@ def test_a_network_of_nan_is_no_unreadable_image(faces_300w: Path) -> None:
         network.head.bias[7] = torch.nan
     with pytest.raises(DataError, match=r"landmarks for .*face_0.* are not finite; retrain"):
         predict_annotated(network, faces)
+
+
+def test_intervals_hold_the_figures_and_shrink_with_the_faces() -> None:
+    rng = np.random.default_rng(0)
+    widths = []
+    for copies in (20, 80):
+        landmarks = np.repeat(known_faces().landmarks[:1], copies, axis=0)
+        faces = Annotations.create([f"{i}.jpg" for i in range(copies)], landmarks, IBUG)
+        score = evaluate(faces, landmarks + rng.gamma(4, 2, (copies, 1, 1))).score
+        low, high = score.nme_interval
+        assert low < score.nme < high
+        widths.append(high - low)
+        for figures, intervals in (
+            (score.failure_rate, score.failure_rate_interval),
+            (score.auc, score.auc_interval),
+        ):
+            assert figures.keys() == intervals.keys()
+            assert all(intervals[t][0] <= figures[t] <= intervals[t][1] for t in figures)
+        assert score.failure_rate_interval["8"] != score.failure_rate_interval["10"]
+    assert widths[1] < 0.75 * widths[0]
+    one = evaluate(faces.select([0]), landmarks[:1] + 1)
+    assert np.isnan(one.score.nme_interval).all()
+    assert one.to_dict()["scores"][0]["nme_interval"] == [None, None]
+
+
+def test_visible_landmarks_are_scored_apart() -> None:
+    faces = known_faces()
+    visible = np.ones((3, 68), dtype=bool)
+    visible[0, :34] = False
+    visible[1] = False
+    faces = Annotations.create(faces.images, faces.landmarks, IBUG, visible=visible, subsets=TAGS)
+    predictions = faces.landmarks.copy()
+    predictions[:, :34, 0] += 10
+    evaluation = evaluate(faces, predictions)
+    assert evaluation.score.nme == pytest.approx(5)
+    scores = {score.subset: score for score in evaluation.visible_scores}
+    # Face 0: only good landmarks are visible; face 1: none is; face 2: all are.
+    assert {name: (s.faces, s.nme) for name, s in scores.items()} == {
+        "full": (2, pytest.approx(2.5)),
+        "common": (1, 0),
+        "challenging": (1, pytest.approx(5)),
+    }
+    assert {score.normalizer for score in scores.values()} == {"interocular"}
+    assert evaluation.to_dict()["visible_scores"][0]["faces"] == 2
+    # A landmark that is not annotated is no hidden one.
+    landmarks = faces.landmarks.copy()
+    landmarks[0, 0] = np.nan
+    assert evaluate(Annotations.create(faces.images, landmarks, IBUG), predictions).visible_scores == ()
+
+
+def test_occlusion_is_scored_over_annotated_landmarks() -> None:
+    faces = known_faces()
+    landmarks = faces.landmarks.copy()
+    landmarks[2] = np.nan
+    landmarks[2, 36:48] = faces.landmarks[2, 36:48]
+    visible = np.isfinite(landmarks).all(axis=-1)
+    visible[0, :10] = False
+    faces = Annotations.create(faces.images, landmarks, IBUG, visible=visible)
+    occlusion = np.zeros((3, 68))
+    occlusion[0, 6:11] = 0.5
+    occlusion[0, 11] = 0.49
+    occlusion[2, :5] = 1  # not annotated: neither right nor wrong
+    scores = evaluate(faces, faces.landmarks, occlusion).occlusion
+    assert scores is not None
+    assert (scores.precision, scores.recall, scores.predicted, scores.occluded) == (80, 40, 5, 10)
+    silent = evaluate(faces, faces.landmarks, np.zeros((3, 68))).occlusion
+    assert silent is not None
+    assert np.isnan([silent.precision, silent.recall]).all()
+    assert evaluate(faces, faces.landmarks).occlusion is None
+    with pytest.raises(ValueError, match=r"expected occlusion of shape \(3, 68\)"):
+        evaluate(faces, faces.landmarks, occlusion[:2])
+
+
+def test_missing_faces_of_a_protocol_are_said() -> None:
+    faces = known_faces()
+    official = {"test": 689, "full": 3, "challenging": 135}
+    faces = Annotations.create(faces.images, faces.landmarks, IBUG, subsets=TAGS, official_faces=official)
+    evaluation = evaluate(faces, faces.landmarks + 1)
+    assert {s.subset: s.official_faces for s in evaluation.scores} == {"full": 3, "common": None, "challenging": 135}
+    _, header, rows = score_table(evaluation)
+    shown = {row[0]: row[header.index("number")] for row in rows}
+    assert shown == {"full": "3", "common": "2", "challenging (1 of the official 135)": "1"}
+    # Where no tag names the whole test set, its split does.
+    plain = Annotations.create(faces.images, faces.landmarks, IBUG, splits=["test"] * 3, official_faces=official)
+    assert score_table(evaluate(plain, faces.landmarks))[2][0][0] == "all (3 of the official 689)"
+    other = Annotations.create(faces.images, faces.landmarks, IBUG, splits=["val"] * 3, official_faces=official)
+    assert evaluate(other, faces.landmarks).score.official_faces is None

@@ -1,17 +1,25 @@
+import itertools
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from acrloss.metrics import (
     NORMALIZER_NAMES,
+    AreaUnderCED,
+    CumulativeError,
+    FailureRate,
+    LandmarkError,
+    LandmarkMetric,
     NormalizedMeanError,
     Normalizer,
+    RegionError,
     area_under_ced,
     available_normalizers,
     cumulative_error,
@@ -151,6 +159,7 @@ def test_faces_without_a_score_are_left_out() -> None:
     assert cumulative_error(nme, np.array([2.0, 100.0])).tolist() == [50, 100]
 
 
+@settings(deadline=None)
 @given(scores, st.floats(0.5, 25))
 def test_curves_agree_with_counting(nme: Float, threshold: float) -> None:
     grid = np.linspace(0, threshold, 3001)
@@ -217,3 +226,122 @@ def test_metric_takes_half_precision() -> None:
         metric.update(torch.from_numpy(prediction).to(dtype), torch.from_numpy(target))
         expected = np.mean([one_face_nme(p, t, "box_size") for p, t in zip(prediction, target, strict=True)])
         assert float(metric.compute()) == pytest.approx(expected, rel=tolerance)
+
+
+def every_metric(normalizer: Any = "interocular", **options: Any) -> dict[str, LandmarkMetric]:
+    return {
+        "nme": NormalizedMeanError(SCHEME, normalizer, **options),
+        "fr": FailureRate(SCHEME, normalizer, 8, **options),
+        "auc": AreaUnderCED(SCHEME, normalizer, 8, **options),
+        "ced": CumulativeError(SCHEME, normalizer, [0, 5, 10.5, 30, 1e4], **options),
+        "landmarks": LandmarkError(SCHEME, normalizer, **options),
+        "regions": RegionError(SCHEME, normalizer, **options),
+    }
+
+
+def by_functions(errors: Float) -> dict[str, Any]:
+    """What `every_metric` must give, from the functions."""
+    nme = face_nme(errors)
+    landmarks = mean_known(errors, axis=0)
+    return {
+        "nme": np.nanmean(nme),
+        "fr": failure_rate(nme, 8),
+        "auc": area_under_ced(nme, 8),
+        "ced": cumulative_error(nme, np.array([0, 5, 10.5, 30, 1e4])),
+        "landmarks": landmarks,
+        "regions": {name: np.nanmean(landmarks[list(points)]) for name, points in SCHEME.regions.items()},
+    }
+
+
+def assert_same(computed: dict[str, Any], expected: dict[str, Any]) -> None:
+    for name, value in expected.items():
+        found = computed[name]
+        if isinstance(value, dict):
+            assert {key: float(item) for key, item in found.items()} == pytest.approx(value, rel=1e-9), name
+        else:
+            np.testing.assert_allclose(np.asarray(found), value, rtol=1e-9, err_msg=name)
+
+
+def hard_faces() -> tuple[Float, Float]:
+    """23 faces, one without landmarks, one without a normaliser, one landmark that no face has."""
+    target, prediction = faces(23)
+    target[3] = np.nan
+    target[4, 36] = target[4, 45]
+    target[:, 8] = np.nan
+    return target, prediction
+
+
+def test_metrics_agree_with_the_functions_however_faces_are_split() -> None:
+    target, prediction = hard_faces()
+    expected = by_functions(landmark_errors(prediction, target, normalizer_lengths(target, SCHEME, "interocular")))
+    assert 0 < expected["fr"] < 100
+    assert np.isnan(expected["landmarks"][8])
+    for bounds in ([0, 23], [0, 1, 4, 5, 23]):
+        metrics = every_metric()
+        for metric in metrics.values():
+            for start, end in itertools.pairwise(bounds):
+                metric.update(torch.from_numpy(prediction[start:end]), torch.from_numpy(target[start:end]))
+        assert_same({name: metric.compute() for name, metric in metrics.items()}, expected)
+        # States are sums: what is kept does not grow with the faces.
+        assert max(sum(getattr(m, state).numel() for state in m._defaults) for m in metrics.values()) <= 2 * 68
+
+
+def test_only_visible_landmarks_count_but_all_of_them_measure_the_face() -> None:
+    target, prediction = faces()
+    visible = np.random.default_rng(1).uniform(size=(9, 68)) < 0.6
+    visible[:, 36] = False  # an eye corner: hidden, and still an end of the inter-ocular distance
+    visible[2] = False
+    errors = landmark_errors(prediction, target, normalizer_lengths(target, SCHEME, "interocular"))
+    expected = by_functions(np.where(visible, errors, np.nan))
+    metrics = every_metric(visible_only=True)
+    for metric in metrics.values():
+        metric.update(torch.from_numpy(prediction), torch.from_numpy(target), visible=torch.from_numpy(visible))
+    assert_same({name: metric.compute() for name, metric in metrics.items()}, expected)
+    assert metrics["nme"].faces == 8
+    with pytest.raises(ValueError, match="visible_only needs visible"):
+        metrics["nme"].update(torch.from_numpy(prediction), torch.from_numpy(target))
+
+
+def test_given_lengths() -> None:
+    target, prediction = faces()
+    lengths = np.array([100, 50, 0, -3, np.nan, np.inf, 80, 90, 70.0])
+    usable = np.isfinite(lengths) & (lengths > 0)
+    expected = by_functions(landmark_errors(prediction[usable], target[usable], lengths[usable]))
+    metrics = every_metric("given")
+    for metric in metrics.values():
+        metric.update(torch.from_numpy(prediction), torch.from_numpy(target), lengths=torch.from_numpy(lengths))
+    assert_same({name: metric.compute() for name, metric in metrics.items()}, expected)
+    assert metrics["fr"].faces == 5
+    pair = torch.from_numpy(prediction), torch.from_numpy(target)
+    with pytest.raises(ValueError, match="'given' needs lengths"):
+        metrics["nme"].update(*pair)
+    with pytest.raises(ValueError, match="'box_size' takes no lengths"):
+        NormalizedMeanError(SCHEME, "box_size").update(*pair, lengths=torch.from_numpy(lengths))
+
+
+@pytest.mark.parametrize("metric", [FailureRate, AreaUnderCED])
+def test_thresholds_are_positive(metric: Any) -> None:
+    for threshold in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="expected a positive threshold"):
+            metric(SCHEME, "interocular", threshold)
+
+
+def score_share(rank: int, folder: str) -> None:
+    """One of two processes: scores its share of the faces, the first 5 or the other 18."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    target, prediction = hard_faces()
+    share = slice(0, 5) if rank == 0 else slice(5, 23)
+    metrics = every_metric()
+    for metric in metrics.values():
+        metric.update(torch.from_numpy(prediction[share]), torch.from_numpy(target[share]))
+    torch.save({name: metric.compute() for name, metric in metrics.items()}, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_figures_of_one(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(score_share, (str(tmp_path),), nprocs=2)  # type: ignore[attr-defined,no-untyped-call]
+    target, prediction = hard_faces()
+    expected = by_functions(landmark_errors(prediction, target, normalizer_lengths(target, SCHEME, "interocular")))
+    for rank in (0, 1):
+        assert_same(torch.load(tmp_path / f"{rank}.pt", weights_only=True), expected)

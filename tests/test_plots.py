@@ -274,3 +274,12 @@ def test_no_global_state_is_touched() -> None:
         plots.to_png(make(), dpi=20)
     assert pyplot.get_fignums() == []
     assert dict(rcParams) == before
+
+
+def test_flip_pairs_numbers_every_landmark_and_joins_partners() -> None:
+    face = np.array([[-1.0, 0], [1, 0], [0, 0.5], [-0.5, 1], [0.5, 1]])
+    figure = plots.flip_pairs(face, (1, 0, 2, 4, 3), {3: "unsure", 4: "unsure"})
+    (ax,) = figure.axes
+    assert sorted(text.get_text() for text in ax.texts) == ["0", "1", "2", "3", "4"]
+    assert "2 pairs joined, 1 on the middle line, 2 unsure" in ax.get_title()
+    assert plots.to_png(figure, dpi=40).startswith(b"\x89PNG")

@@ -30,6 +30,12 @@ WFLW98_PAIRS = (
     "36-43 37-42 38-50 39-49 40-48 41-47 60-72 61-71 62-70 63-69 64-68 65-75 66-74 67-73 55-59 56-58 76-82 "
     "77-81 78-80 87-83 86-84 88-92 89-91 95-93 96-97"
 )
+AFLW19_PAIRS = "1-6 2-5 3-4 7-12 8-11 9-10 13-15 16-18"
+LAPA106_PAIRS = (
+    "0-32 1-31 2-30 3-29 4-28 5-27 6-26 7-25 8-24 9-23 10-22 11-21 12-20 13-19 14-18 15-17 33-46 34-45 35-44 "
+    "36-43 37-42 38-50 39-49 40-48 41-47 55-65 56-64 57-63 58-62 59-61 66-79 67-78 68-77 69-76 70-75 71-82 72-81 "
+    "73-80 74-83 84-90 85-89 86-88 91-95 92-94 96-100 97-99 101-103 104-105"
+)
 
 
 def small(**changes: object) -> dict[str, object]:
@@ -60,7 +66,14 @@ def symmetric_shape(scheme: Scheme, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "count", "pairs", "base"),
-    [("ibug68", 68, IBUG68_PAIRS, 0), ("cofw29", 29, COFW29_PAIRS, 1), ("wflw98", 98, WFLW98_PAIRS, 0)],
+    [
+        ("ibug68", 68, IBUG68_PAIRS, 0),
+        ("cofw29", 29, COFW29_PAIRS, 1),
+        ("wflw98", 98, WFLW98_PAIRS, 0),
+        ("aflw19", 19, AFLW19_PAIRS, 1),
+        ("lapa106", 106, LAPA106_PAIRS, 0),
+        ("menpo39", 39, "", 0),
+    ],
 )
 def test_built_in_flips_are_the_published_ones(name: str, count: int, pairs: str, base: int) -> None:
     scheme = get_scheme(name)
@@ -79,9 +92,43 @@ def test_normalisers_of_the_built_in_schemes() -> None:
     assert get_scheme("cofw29").interpupil == ((16,), (17,))
     assert get_scheme("wflw98").interocular == (60, 72)
     assert get_scheme("wflw98").interpupil == ((96,), (97,))
+    assert get_scheme("aflw19").interocular == (6, 11)
+    assert get_scheme("lapa106").interocular == (66, 79)
+    assert get_scheme("mediapipe478").interpupil == ((468,), (473,))
+    assert get_scheme("menpo39").interocular is None
 
 
-@pytest.mark.parametrize("name", ["ibug68", "cofw29", "wflw98"])
+def test_mediapipe_flip_mirrors_its_published_outlines() -> None:
+    """Both sides as MediaPipe's face_mesh_connections lists them, and its test image's irises."""
+    flip = get_scheme("mediapipe478").flip
+    eyes = (
+        [33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173],
+        [263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398],
+    )
+    brows = ([46, 53, 52, 65, 55, 70, 63, 105, 66, 107], [276, 283, 282, 295, 285, 300, 293, 334, 296, 336])
+    oval = (
+        [109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148],
+        [338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377],
+    )
+    lips = ([61, 146, 91, 181, 84, 185, 40, 39, 37, 78], [291, 375, 321, 405, 314, 409, 270, 269, 267, 308])
+    for right, left in (eyes, brows, oval, lips):
+        assert [flip[m] for m in right] == left
+    middle = [0, 1, 2, 4, 5, 6, 10, 13, 14, 17, 94, 152, 164, 168, 195, 197]
+    assert [flip[m] for m in middle] == middle
+    # Right, top, left and bottom edges of either iris in MediaPipe's test image.
+    irises = {469: (371, 175), 470: (362, 167), 471: (354, 175), 472: (363, 182)}
+    irises |= {474: (458, 174), 475: (449, 167), 476: (440, 174), 477: (449, 181)}
+    for m, (x, y) in irises.items():
+        assert abs((811 - x) - irises[flip[m]][0]) <= 2
+        assert abs(y - irises[flip[m]][1]) <= 2
+    assert flip[468] == 473
+
+
+def test_profiles_are_not_judged_by_their_mirror_image() -> None:
+    check_flip(get_scheme("menpo39"), np.random.default_rng(39).normal(size=(60, 39, 2)))
+
+
+@pytest.mark.parametrize("name", ["ibug68", "cofw29", "wflw98", "aflw19", "lapa106"])
 def test_regions_cover_the_face_once_and_mirror_each_other(name: str) -> None:
     scheme = get_scheme(name)
     assert sorted(m for points in scheme.regions.values() for m in points) == list(range(scheme.num_landmarks))
@@ -90,7 +137,7 @@ def test_regions_cover_the_face_once_and_mirror_each_other(name: str) -> None:
         assert {scheme.flip[m] for m in points} == set(scheme.regions[other]), region
 
 
-@pytest.mark.parametrize("name", ["ibug68", "cofw29", "wflw98"])
+@pytest.mark.parametrize("name", ["ibug68", "cofw29", "wflw98", "aflw19", "lapa106", "mediapipe478"])
 def test_drawn_lines_are_the_same_on_the_mirrored_face(name: str) -> None:
     scheme = get_scheme(name)
 
@@ -211,7 +258,7 @@ def test_unknown_names_suggest_the_nearest() -> None:
         get_scheme("iBUG-68")
     with pytest.raises(DataError, match="give one of ibug68, cofw29, wflw98"):
         get_scheme("qqqq")
-    assert scheme_names() == ["ibug68", "cofw29", "wflw98"]
+    assert scheme_names() == ["ibug68", "cofw29", "wflw98", "aflw19", "lapa106", "menpo39", "mediapipe478"]
 
 
 def test_flip_is_derived_from_the_mean_shape_even_when_tilted() -> None:

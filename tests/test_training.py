@@ -128,7 +128,8 @@ def test_the_loss_unit_alone_changes_nothing_for_a_homogeneous_loss(faces_csv: P
         for unit in (1.0, 4096.0)
     )
     assert other["train_loss"] == pytest.approx(4096 * crop["train_loss"], rel=1e-4)
-    assert other["val_nme"] == pytest.approx(crop["val_nme"], rel=1e-4)
+    # clip_grad_norm_ adds 1e-6 to the norm, which small units feel a little.
+    assert other["val_nme"] == pytest.approx(crop["val_nme"], rel=1e-3)
 
 
 def test_an_undecodable_image_is_left_out_and_named(faces_csv: Path, tmp_path: Path) -> None:

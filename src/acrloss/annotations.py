@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ class Annotations:
     Coordinates are pixels; the centre of the image's top-left pixel is (0, 0).
 
     Attributes:
-        images: N image references for `acrloss.images.read_image`: a file's path, or
-            "synthetic://seed/index".
+        images: N image references for `acrloss.images.read_image`: a file's path,
+            "synthetic://seed/index", "cofw://PATH#IsTr/index", or, where there are annotations only,
+            "no-image://" and what tells the faces apart.
         landmarks: (N, M, 2) float64; NaN where a landmark is missing.
         scheme: the landmark scheme, of M landmarks.
         visible: (N, M) bool; False where a landmark is occluded or missing.
@@ -31,6 +32,8 @@ class Annotations:
         subsets: N sets of tags, such as {"full", "common"}.
         source: what was read, for messages.
         skipped: one line for each face that was left out, with its file and the reason.
+        official_faces: split or subset -> how many faces it has in the official protocol, where there is one; what is
+            here may be fewer.
 
     Raises:
         ValueError: lengths or shapes disagree.
@@ -46,6 +49,7 @@ class Annotations:
     subsets: tuple[frozenset[str], ...]
     source: str
     skipped: tuple[str, ...]
+    official_faces: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count, marks = len(self.images), self.scheme.num_landmarks
@@ -80,6 +84,7 @@ class Annotations:
         subsets: Sequence[frozenset[str]] | None = None,
         source: str = "",
         skipped: Sequence[str] = (),
+        official_faces: Mapping[str, int] | None = None,
     ) -> Annotations:
         """Annotations with defaults: a landmark is visible unless missing, and nothing else is known."""
         marks = np.asarray(landmarks, dtype=np.float64)
@@ -97,6 +102,7 @@ class Annotations:
             subsets=(frozenset[str](),) * count if subsets is None else tuple(subsets),
             source=source,
             skipped=tuple(skipped),
+            official_faces=dict(official_faces or {}),
         )
 
     def __len__(self) -> int:
@@ -123,6 +129,7 @@ class Annotations:
             subsets=tuple(self.subsets[i] for i in chosen),
             source=self.source,
             skipped=self.skipped,
+            official_faces=self.official_faces,
         )
 
     def split(self, name: str) -> Annotations:
@@ -151,15 +158,21 @@ class Annotations:
         boxes = np.concatenate([low, high], axis=1)
         return np.where(np.isinf(boxes), np.nan, boxes)
 
+    def of_official(self, name: str, count: int) -> str:
+        """`count` faces of a split or subset as text: "554", or "4 of the official 135" where faces are missing."""
+        official = self.official_faces.get(name, count)
+        return f"{count}" if count >= official else f"{count} of the official {official}"
+
     def summary(self) -> str:
         """One line: source, faces, landmarks, splits, subsets, skipped."""
         parts = [f"{len(self)} faces", f"{self.scheme.num_landmarks} landmarks ({self.scheme.name})"]
         splits = Counter(self.splits)
         if self.split_names:
-            parts.append(", ".join(f"{name or 'no split'} {count}" for name, count in splits.items()))
+            parts.append(", ".join(f"{name or 'no split'} {self.of_official(name, n)}" for name, n in splits.items()))
         if self.subset_names:
             tags = Counter(tag for tags in self.subsets for tag in tags)
-            parts.append("subsets " + ", ".join(f"{name} {tags[name]}" for name in self.subset_names))
+            named = (f"{name} {self.of_official(name, tags[name])}" for name in self.subset_names)
+            parts.append("subsets " + ", ".join(named))
         people = len({person for person in self.persons if person})
         if people:
             parts.append(f"{people} people")
@@ -191,4 +204,8 @@ def concatenate(parts: Sequence[Annotations]) -> Annotations:
         subsets=tuple(tags for part in parts for tags in part.subsets),
         source=" + ".join(dict.fromkeys(part.source for part in parts if part.source)),
         skipped=tuple(message for part in parts for message in part.skipped),
+        # Of two protocols together nothing official is known.
+        official_faces=parts[0].official_faces
+        if all(part.official_faces == parts[0].official_faces for part in parts)
+        else {},
     )

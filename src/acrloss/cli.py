@@ -18,11 +18,16 @@ from acrloss.terminal import notes, out
 
 COMMANDS = {
     "train": "train a network on annotated faces, score it and write its report",
-    "evaluate": "score a trained network on annotated faces",
+    "evaluate": "score a trained network, or anybody's predictions, on annotated faces",
+    "report": "compare runs and prediction files on one page",
     "predict": "find the landmarks of faces in photographs",
     "explore": "draw the shape model, Φ and the loss curves of a data set",
     "augment": "draw a sheet of augmented training faces",
     "synthesize": "write a folder of synthetic faces with exact landmarks",
+    "data check": "look a data set over: duplicates, swapped sides, unusual shapes and more",
+    "data convert": "write a data set in another format",
+    "data flip": "find the flip pairs of your own landmark layout and write its scheme",
+    "data pack": "cut faces out of their photographs once, for faster training",
     "demo": "train on synthetic faces with ACR loss and with L2, and compare",
 }
 

@@ -13,7 +13,7 @@ from acrloss.annotations import Annotations
 from acrloss.augment import Augmentation, augmented_look, augmented_matrix
 from acrloss.crop import CropSpec, apply_matrix, compose, crop_matrix, invert_matrix, shrink, to_crop_units, warp
 from acrloss.errors import DataError
-from acrloss.images import read_image
+from acrloss.images import NO_IMAGE, read_image
 
 # Patches are kept in memory up to this many bytes a worker; faces beyond it are decoded again each epoch.
 PATCH_BYTES = 2 << 30
@@ -47,6 +47,11 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         # Threads gain nothing on small crops, and OpenCV's would not survive the fork into a loader's workers: the
         # workers would wait for them for ever.
         cv2.setNumThreads(1)
+        if without := next((image for image in annotations.images if image.startswith(NO_IMAGE)), None):
+            raise DataError(
+                f"{annotations.source or without.removeprefix(NO_IMAGE)}: annotations only, without images; "
+                "a network can be neither trained nor tested on them, but predictions can be scored"
+            )
         self.annotations = annotations
         self.crop = crop
         self.augmentation = augmentation

@@ -195,6 +195,12 @@ def encode_png(image: Image) -> bytes:
     return bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1])
 
 
+def encode_jpeg(image: Image) -> bytes:
+    """The (H, W, 3) uint8 RGB image as JPEG bytes: photographs take a tenth of what they take as PNG."""
+    _check_image(image)
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
+
+
 def save_png(path: str | Path, image: Image) -> Path:
     """Write the (H, W, 3) uint8 RGB image as PNG, whole or not at all."""
     return write_atomic(path, encode_png(image))

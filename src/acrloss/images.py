@@ -1,4 +1,4 @@
-"""Reading images: files of any common type, or references to synthetic faces, as RGB arrays.
+"""Reading images: files of any common type, references to synthetic faces, or to images in a COFW file, as RGB arrays.
 
 The size is known from the header before anything is decoded, so that a small file cannot ask for a huge
 array, and a file that ends early is an error: OpenCV before version 5 fills the rest of such a picture with
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from acrloss.errors import DataError
 
 MAX_PIXELS = 100_000_000
+# Begins the reference of a face of which there are annotations only.
+NO_IMAGE = "no-image://"
 _MAX_BYTES = 4 * MAX_PIXELS
 # JPEG headers are nearly always complete in the first few KB; embedded thumbnails and colour profiles need
 # more.
@@ -31,6 +33,7 @@ _REDUCED = {
 # Other types are recognised by Pillow; its many rarer plug-ins stay closed to unknown files.
 _FORMATS = ("PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 _SYNTHETIC = "synthetic://"
+_COFW = "cofw://"
 
 
 class _Header(NamedTuple):
@@ -47,13 +50,15 @@ def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
     Grey, palette, RGBA (alpha dropped) and 16-bit images are converted.
 
     Args:
-        reference: a file's path, or "synthetic://seed/index".
+        reference: a file's path, "synthetic://seed/index", or "cofw://PATH#IsTr/index" (see
+            `acrloss.readers.cofw`).
         reduce: 1, 2, 4 or 8: divide both sides by this, rounding up. A JPEG is decoded at that size, which
             costs much less than decoding all of it. Position x in the image is (x + 0.5) / reduce - 0.5 in
             the result.
 
     Raises:
-        DataError: no such file, not an image, damaged or truncated, or of more than MAX_PIXELS pixels.
+        DataError: no such file, not an image, damaged or truncated, of more than MAX_PIXELS pixels, or there
+            are annotations only.
         ValueError: another `reduce`.
     """
     if reduce not in _REDUCED:
@@ -62,6 +67,10 @@ def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
         from acrloss.synthetic import render_reference
 
         return _shrink(render_reference(reference), reduce)
+    if reference.startswith(_COFW):
+        from acrloss.readers import cofw
+
+        return _shrink(cofw.read_image(reference), reduce)
     data = _read(reference, _MAX_BYTES)
     header = _parse(reference, data)
     if header is None:
@@ -90,11 +99,15 @@ def image_size(reference: str) -> tuple[int, int]:
     decoded.
 
     Raises:
-        DataError: no such file, not an image, or of more than MAX_PIXELS pixels.
+        DataError: no such file, not an image, of more than MAX_PIXELS pixels, or there are annotations only.
     """
     if reference.startswith(_SYNTHETIC):
         height, width = read_image(reference).shape[:2]
         return width, height
+    if reference.startswith(_COFW):
+        from acrloss.readers import cofw
+
+        return cofw.image_size(reference)
     header = _parse(reference, _read(reference, _HEADER_BYTES)) or _parse(reference, _read(reference, _MAX_BYTES))
     if header is None:
         raise DataError(f"{reference}: the image ends inside its header; replace the file")
@@ -103,6 +116,11 @@ def image_size(reference: str) -> tuple[int, int]:
 
 def _read(reference: str, limit: int) -> bytes:
     """The first `limit` bytes of a regular file."""
+    if reference.startswith(NO_IMAGE):
+        raise DataError(
+            f"{reference.removeprefix(NO_IMAGE)}: there are annotations only, without an image; "
+            "they can score predictions, but not train or draw"
+        )
     path = Path(reference)
     try:
         status = path.stat()

@@ -62,9 +62,10 @@ class LandmarkNet(nn.Module):
         self.settings = {"backbone": backbone, "channels": channels}
         self.backbone = _create_backbone(backbone, crop.size)
         config = cast("dict[str, Any]", self.backbone.pretrained_cfg)
-        # Normalisation is part of the network, so that whoever runs it feeds plain RGB pixels.
-        self.register_buffer("mean", 255 * torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
+        # Normalisation is part of the network and of its file: whoever runs it feeds plain RGB pixels, and a newer timm
+        # with other constants changes no trained model.
+        self.register_buffer("mean", 255 * torch.tensor(config["mean"]).view(1, 3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(config["std"]).view(1, 3, 1, 1))
         with torch.no_grad():
             features = self.backbone.eval()(torch.zeros(1, 3, crop.size, crop.size)).shape[1]
         self.head = nn.Linear(features, scheme.num_landmarks * channels)

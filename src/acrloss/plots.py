@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -457,6 +457,28 @@ def values_on_mean_face(mean_face: ArrayLike, values: Mapping[str, ArrayLike], s
     for ax in axes[len(levels) :]:
         ax.set_axis_off()
     _colour_bar(figure, axes.tolist(), norm, label)
+    return figure
+
+
+def flip_pairs(mean_face: ArrayLike, flip: Sequence[int], doubtful: Collection[int] = ()) -> Figure:
+    """A mean face (M, 2) with numbered landmarks: partners joined by a line of their own colour, landmarks of the
+    middle grey, doubtful ones in red rings."""
+    face = np.asarray(mean_face, dtype=np.float64)
+    pairs = [(m, partner) for m, partner in enumerate(flip) if m < partner]
+    extent = np.ptp(face, axis=0)
+    figure = _figure(9.0, 9.0 * float(np.clip(extent[1] / extent[0], 0.4, 2.0)) + 0.6)
+    ax = figure.subplots()
+    # Partners that follow each other would get neighbouring colours of a plain sweep.
+    colours = [VALUES(0.9 * (0.618 * i % 1)) for i in range(len(pairs))]
+    for (m, partner), colour in zip(pairs, colours, strict=True):
+        ax.plot(*face[[m, partner]].T, "-o", color=colour, lw=1.3, ms=5, alpha=0.85, zorder=2)
+    middle = face[[m for m, partner in enumerate(flip) if m == partner]]
+    ax.plot(*middle.T, "o", color=MUTED, ms=5, zorder=2)
+    ax.plot(*face[list(doubtful)].T, "o", mfc="none", mec=VERMILLION, mew=2, ms=13, zorder=3)
+    for m, (x, y) in enumerate(face):
+        ax.annotate(f"{m}", (x, y), (4, 4), textcoords="offset points", fontsize=8, color=INK, zorder=4)
+    title = f"{len(pairs)} pairs joined, {len(middle)} on the middle line"
+    _face_style(ax, title + (f", {len(doubtful)} unsure (red rings)" if doubtful else ""))
     return figure
 
 

@@ -108,7 +108,7 @@ def _pair(pictures: list[_Picture]) -> list[_Picture]:
     return result
 
 
-_NUMBER = re.compile(r"[-+±\u2212]?\d[\d.,\s]*(±\s*[\d.]+)?\s*(%|s|ms|px|MB|MiB|images/s)?")
+_NUMBER = re.compile(r"[-+±\u2212]?\d[\d.,\s]*(±\s*[\d.]+|\[[-+\d.,\s]+\])?\s*(%|s|ms|px|MB|MiB|images/s)?")
 
 
 def _is_numeric(cell: object) -> bool:

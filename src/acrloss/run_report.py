@@ -9,20 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from acrloss import draw, plots
+from acrloss.bootstrap import mean_intervals
 from acrloss.crop import apply_matrix
 from acrloss.errors import DataError
-from acrloss.evaluate import Evaluation, Scores
+from acrloss.evaluate import Evaluation, Interval, Scores
 from acrloss.files import write_atomic
 from acrloss.images import read_image
 from acrloss.metrics import NORMALIZER_NAMES, mean_known
-from acrloss.report import ReportContent, write_report
+from acrloss.report import ReportContent, Table, write_report
 from acrloss.shape_model import ShapeModel
 
 DRAWN_FACES = 12
 
 
 def write_run_report(
-    folder: Path, evaluation: Evaluation, *, command: str, comparison: Mapping[str, Evaluation] | None = None
+    folder: Path,
+    evaluation: Evaluation,
+    *,
+    command: str,
+    comparison: Mapping[str, Evaluation] | None = None,
+    title: str | None = None,
 ) -> Path:
     """Write evaluation.json, predictions.npz, figures/ and report.html into `folder`; returns the page's path.
 
@@ -32,12 +38,13 @@ def write_run_report(
         evaluation: the run's network on its test faces.
         command: how to make the run again.
         comparison: other predictors on the same faces, by name, for a table and the CED.
+        title: of the page; names the run folder if not given.
     """
     write_atomic(folder / "evaluation.json", json.dumps(evaluation.to_dict(), indent=2) + "\n")
     write_predictions(folder / "predictions.npz", evaluation)
     figures = _figures(folder, evaluation, comparison or {})
-    for name, (_, png) in figures.items():
-        write_atomic(folder / "figures" / f"{name}.png", png)
+    for name, (_, picture) in figures.items():
+        write_atomic(folder / "figures" / name, picture)
     score, faces = evaluation.score, evaluation.annotations
     name = NORMALIZER_NAMES[evaluation.normalizer]
     details = [
@@ -48,19 +55,21 @@ def write_run_report(
     left_out = dict.fromkeys([*faces.skipped, *_text(folder / "left_out.txt").splitlines(), *evaluation.unscored])
     if left_out:
         details.append((f"{len(left_out)} faces left out, with reasons", "\n".join(left_out)))
-    tables = [score_table(evaluation)]
+    tables = [score_table(evaluation, intervals=True), normalizer_table(evaluation), region_table(evaluation)]
     if comparison:
-        tables.insert(0, comparison_table({"this run": evaluation, **comparison}))
+        tables.insert(0, comparison_table({"this run": evaluation, **comparison}, intervals=True))
+    if evaluation.occlusion is not None:
+        tables.insert(-1, occlusion_table(evaluation))
     content = ReportContent(
-        title=f"acrloss run {folder.resolve().name}",
-        headline=f"NME {score.nme:.2f} % of the {name} on {score.faces} faces",
+        title=title or f"acrloss run {folder.resolve().name}",
+        headline=f"NME {score.nme:.2f} % of the {name} on {_official(score) or score.faces} faces",
         summary=faces.summary(),
         highlights=[
             (f"{score.nme:.2f} %", f"NME, {name}"),
             *((f"{value:.2f} %", f"FR@{t} %, {name}") for t, value in score.failure_rate.items()),
             *((f"{value:.1f} %", f"AUC@{t} %, {name}") for t, value in score.auc.items()),
         ],
-        tables=[*tables, region_table(evaluation)],
+        tables=tables,
         figures=list(figures.values()),
         details=details,
     )
@@ -76,44 +85,124 @@ def write_predictions(path: Path, evaluation: Evaluation) -> Path:
         images=np.array(faces.images),
         predictions=evaluation.predictions.astype(np.float32),
         landmarks=faces.landmarks.astype(np.float32),
+        visible=faces.visible,
+        scheme=json.dumps(faces.scheme.to_dict()),
         nme=evaluation.nme[evaluation.normalizer],
     )
     return write_atomic(path, buffer.getvalue())
 
 
-def score_table(evaluation: Evaluation) -> tuple[str, list[str], list[list[str]]]:
-    """Caption, header and rows of all metrics, a row for each subset and normaliser."""
-    header, rows = ["faces", "normaliser", "number", "NME %"], []
-    header += [f"FR@{t} %" for t in evaluation.scores[0].failure_rate] + [
-        f"AUC@{t} %" for t in evaluation.scores[0].auc
+def score_table(evaluation: Evaluation, intervals: bool = False) -> Table:
+    """Caption, header and rows of the metrics of each subset under the usual normaliser, one row for each.
+
+    Args:
+        evaluation: what is scored.
+        intervals: give the 95 % interval of every figure, not of the NME alone.
+    """
+    caption = f"Metrics, {_normalizer(evaluation)} [95 % interval over faces]"
+    rows = []
+    for scores, visible in ((evaluation.scores, ""), (evaluation.visible_scores, ", visible landmarks")):
+        for score in scores:
+            if score.normalizer == evaluation.normalizer:
+                official = f" ({_official(score)})" if _official(score) else ""
+                rows.append([f"{score.subset}{official}{visible}", str(score.faces), *_metrics(score, intervals)])
+    return caption, ["faces", "number", *_metric_names(evaluation.score)], rows
+
+
+def normalizer_table(evaluation: Evaluation) -> Table:
+    """Caption, header and rows of all metrics under every normaliser, without intervals."""
+    header = ["faces", "normaliser", *_metric_names(evaluation.score)]
+    rows = [
+        [score.subset, NORMALIZER_NAMES[score.normalizer], *map(_number, _values(score))] for score in evaluation.scores
     ]
-    for score in evaluation.scores:
-        rows.append([score.subset, NORMALIZER_NAMES[score.normalizer], str(score.faces), *_metrics(score)])
-    return "Metrics by subset and normaliser", header, rows
+    return "The same faces under every normaliser", header, rows
 
 
-def comparison_table(evaluations: Mapping[str, Evaluation]) -> tuple[str, list[str], list[list[str]]]:
-    """Caption, header and rows that set predictors side by side on the same faces."""
+def comparison_table(evaluations: Mapping[str, Evaluation], intervals: bool = False) -> Table:
+    """Caption, header and rows that set predictors side by side on the same faces.
+
+    The difference to the first predictor is taken face by face, so that what is hard for both cancels out; where its
+    interval leaves out 0, the two differ by more than the choice of faces explains.
+    """
     first = next(iter(evaluations.values()))
-    score = first.score
-    caption = f"Comparison on the same {score.faces} faces; normaliser: {NORMALIZER_NAMES[first.normalizer]}"
-    header = ["", "NME %", *(f"FR@{t} %" for t in score.failure_rate), *(f"AUC@{t} %" for t in score.auc)]
-    return caption, header, [[name, *_metrics(evaluation.score)] for name, evaluation in evaluations.items()]
+    caption = (
+        f"Comparison on the same {first.score.faces} faces, {_normalizer(first)} [95 % interval over faces]; "
+        "difference: NME less that of the first, face by face"
+    )
+    rows = []
+    for name, evaluation in evaluations.items():
+        difference, ends = nme_difference(evaluation, first)
+        shown = _with_interval(difference, ends, "+.2f") if evaluation is not first else "–"
+        nme, *others = _metrics(evaluation.score, intervals)
+        rows.append([name, nme, shown, *others])
+    nme, *others = _metric_names(first.score)
+    return caption, ["", nme, "difference", *others], rows
 
 
-def region_table(evaluation: Evaluation) -> tuple[str, list[str], list[list[str]]]:
+def nme_difference(evaluation: Evaluation, first: Evaluation) -> tuple[float, Interval]:
+    """Mean of a predictor's NME less that of the first over the faces that both have, in %, and its 95 % interval.
+
+    NaN where a predictor lost a face altogether, which makes its NME infinite.
+    """
+    both = np.isfinite(evaluation.nme[first.normalizer]) & np.isfinite(first.nme[first.normalizer])
+    lost = np.isinf([evaluation.score.nme, first.score.nme]).any()
+    if lost or not both.any():
+        return float("nan"), (float("nan"), float("nan"))
+    difference = (evaluation.nme[first.normalizer] - first.nme[first.normalizer])[both]
+    low, high = mean_intervals(difference[:, None])[0]
+    return float(difference.mean()), (float(low), float(high))
+
+
+def occlusion_table(evaluation: Evaluation) -> Table:
+    """Caption, header and row of how well hidden landmarks were told; only where occlusion was predicted."""
+    scores = evaluation.occlusion
+    assert scores is not None
+    row = [evaluation.score.subset, f"{scores.occluded}", f"{scores.predicted}"]
+    row += [_number(scores.precision), _number(scores.recall)]
+    return "Hidden landmarks", ["faces", "hidden", "predicted hidden", "precision %", "recall %"], [row]
+
+
+def region_table(evaluation: Evaluation) -> Table:
     """Caption, header and rows of the mean error in each region, a column for each subset."""
     scores = [s for s in evaluation.scores if s.normalizer == evaluation.normalizer]
     rows = [
         [region, *(_number(score.regions[region]) for score in scores)]
         for region in evaluation.annotations.scheme.regions
     ]
-    caption = f"Mean error by region, % of the {NORMALIZER_NAMES[evaluation.normalizer]}"
+    caption = f"Mean error by region, {_normalizer(evaluation)}"
     return caption, ["region", *(f"{s.subset} ({s.faces})" for s in scores)], rows
 
 
-def _metrics(score: Scores) -> list[str]:
-    return [_number(v) for v in (score.nme, *score.failure_rate.values(), *score.auc.values())]
+def _normalizer(evaluation: Evaluation) -> str:
+    return f"% of the {NORMALIZER_NAMES[evaluation.normalizer]}"
+
+
+def _official(score: Scores) -> str:
+    """Says so where faces of the protocol are missing, so that nobody compares with published figures unawares."""
+    official = score.official_faces
+    return f"{score.faces} of the official {official}" if official and score.faces < official else ""
+
+
+def _metric_names(score: Scores) -> list[str]:
+    return ["NME %", *(f"FR@{t} %" for t in score.failure_rate), *(f"AUC@{t} %" for t in score.auc)]
+
+
+def _values(score: Scores) -> list[float]:
+    return [score.nme, *score.failure_rate.values(), *score.auc.values()]
+
+
+def _metrics(score: Scores, intervals: bool) -> list[str]:
+    ends = [score.nme_interval, *score.failure_rate_interval.values(), *score.auc_interval.values()]
+    # The ends of a failure rate or AUC are some percent apart: one decimal of them is enough, and the table fits.
+    return [
+        _with_interval(value, interval, ".2f" if i == 0 else ".1f") if intervals or i == 0 else _number(value)
+        for i, (value, interval) in enumerate(zip(_values(score), ends, strict=True))
+    ]
+
+
+def _with_interval(value: float, ends: Interval, style: str) -> str:
+    shown = f"{value:+.2f}" if style.startswith("+") and np.isfinite(value) else _number(value)
+    return shown if np.isnan(ends).any() else f"{shown} [{ends[0]:{style}}, {ends[1]:{style}}]"
 
 
 def _number(value: float) -> str:
@@ -127,14 +216,14 @@ def _text(path: Path) -> str:
 def _figures(
     folder: Path, evaluation: Evaluation, comparison: Mapping[str, Evaluation]
 ) -> dict[str, tuple[str, bytes]]:
-    """File stem -> (caption, PNG)."""
+    """File name -> (caption, PNG or JPEG bytes)."""
     scheme, usual = evaluation.annotations.scheme, evaluation.normalizer
     name = NORMALIZER_NAMES[usual]
     figures: dict[str, tuple[str, bytes]] = {}
     if (folder / "metrics.csv").is_file():
         with (folder / "metrics.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
-        figures["learning_curves"] = "Learning curves", plots.to_png(plots.learning_curves(rows, normalizer=name))
+        figures["learning_curves.png"] = "Learning curves", plots.to_png(plots.learning_curves(rows, normalizer=name))
     curves = {"this run": evaluation.nme[usual], **{key: other.nme[usual] for key, other in comparison.items()}}
     if not comparison:
         tags = evaluation.annotations.subsets
@@ -144,14 +233,14 @@ def _figures(
             if s.normalizer == usual and s.faces
         }
     if any(np.isfinite(values).any() for values in curves.values()):
-        figures["cumulative_error"] = "Cumulative error", plots.to_png(plots.ced_curves(curves, normalizer=name))
+        figures["cumulative_error.png"] = "Cumulative error", plots.to_png(plots.ced_curves(curves, normalizer=name))
     if (folder / "shape_model.safetensors").is_file():
         mean_face = ShapeModel.load(folder / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
         figure = plots.landmark_errors(mean_face, mean_known(evaluation.errors[usual], axis=0), scheme, normalizer=name)
-        figures["landmark_errors"] = "Error of each landmark on the mean face", plots.to_png(figure)
+        figures["landmark_errors.png"] = "Error of each landmark on the mean face", plots.to_png(figure)
     if scheme.regions:
         regions = {s.subset: s.regions for s in evaluation.scores if s.normalizer == usual and s.faces}
-        figures["regions"] = "Error by region", plots.to_png(plots.region_bars(regions, normalizer=name))
+        figures["regions.png"] = "Error by region", plots.to_png(plots.region_bars(regions, normalizer=name))
     order = np.argsort(evaluation.nme[usual])
     order = order[np.isfinite(evaluation.nme[usual][order])]
     for title, stem, chosen in (
@@ -160,7 +249,7 @@ def _figures(
     ):
         pictures, captions = _face_pictures(evaluation, chosen.tolist())
         if pictures:
-            figures[stem] = title, draw.encode_png(draw.contact_sheet(pictures, captions))
+            figures[f"{stem}.jpg"] = title, draw.encode_jpeg(draw.contact_sheet(pictures, captions))
     return figures
 
 

@@ -296,7 +296,152 @@ _WFLW98 = Scheme(
     ),
 )
 
-_SCHEMES = {scheme.name: scheme for scheme in (_IBUG68, _COFW29, _WFLW98)}
+# The 19 of AFLW's 21 landmarks without the ear lobes; pairs as mmpose and HRNet print them.
+_AFLW19 = Scheme(
+    name="aflw19",
+    num_landmarks=19,
+    flip=_flip_from_pairs(19, _pairs("1-6 2-5 3-4 7-12 8-11 9-10 13-15 16-18", base=1)),
+    interocular=(6, 11),
+    interpupil=((7,), (10,)),
+    regions={
+        "right brow": (0, 1, 2),
+        "left brow": (3, 4, 5),
+        "right eye": (6, 7, 8),
+        "left eye": (9, 10, 11),
+        "nose": (12, 13, 14),
+        "mouth": (15, 16, 17),
+        "chin": (18,),
+    },
+    contours=(
+        ((0, 1, 2), False),
+        ((3, 4, 5), False),
+        ((6, 7, 8), False),
+        ((9, 10, 11), False),
+        ((12, 13, 14), False),
+        ((15, 16, 17), False),
+    ),
+)
+
+# JD-landmark and LaPa; pairs as mmpose prints them.
+_LAPA106 = Scheme(
+    name="lapa106",
+    num_landmarks=106,
+    flip=_flip_from_pairs(
+        106,
+        [(i, 32 - i) for i in range(16)]
+        + list(
+            _pairs(
+                "33-46 34-45 35-44 36-43 37-42 38-50 39-49 40-48 41-47 55-65 56-64 57-63 58-62 59-61 "
+                "66-79 67-78 68-77 69-76 70-75 71-82 72-81 73-80 74-83 "
+                "84-90 85-89 86-88 91-95 92-94 96-100 97-99 101-103 104-105"
+            )
+        ),
+    ),
+    interocular=(66, 79),
+    interpupil=((104,), (105,)),
+    regions={
+        "jaw": _span(0, 32),
+        "right brow": _span(33, 41),
+        "left brow": _span(42, 50),
+        "nose": _span(51, 65),
+        "right eye": (*_span(66, 74), 104),
+        "left eye": (*_span(75, 83), 105),
+        "mouth": _span(84, 103),
+    },
+    contours=(
+        (_span(0, 32), False),
+        (_span(33, 41), True),
+        (_span(42, 50), True),
+        (_span(51, 54), False),
+        (_span(55, 65), False),
+        (_span(66, 73), True),
+        ((75, 76, 77, 78, 79, 80, 81, 82), True),
+        (_span(84, 95), True),
+        (_span(96, 103), True),
+    ),
+)
+
+# Menpo 2D's profile faces, 39 points of the visible side. Those of left and of right profiles come in the same order
+# (OpenFace maps either to the 68), so that the mirror image of a left profile is a right one with the same numbers.
+_MENPO39 = Scheme(
+    name="menpo39",
+    num_landmarks=39,
+    flip=_span(0, 38),
+    regions={
+        "jaw": _span(0, 9),
+        "brow": _span(12, 15),
+        "nose": _span(16, 21),
+        "eye": _span(22, 26),
+        "mouth": _span(27, 38),
+    },
+    contours=(
+        (_span(0, 9), False),
+        (_span(12, 15), False),
+        (_span(16, 19), False),
+    ),
+)
+
+
+def _mediapipe478() -> Scheme:
+    """MediaPipe's face mesh with irises. Its canonical mesh is symmetric: 28 vertices lie on the middle line, and the
+    others of 0 … 247 (the subject's right half) mirror 248 … 467 in the same order."""
+    middle = {0, 1, 2, *range(4, 7), *range(8, 20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200}
+    right = [m for m in range(248) if m not in middle]
+    # Of either iris: centre, edge on the picture's right, top, edge on the picture's left, bottom.
+    irises = _pairs("468-473 469-476 470-475 471-474 472-477")
+    flip = _flip_from_pairs(478, [*zip(right, range(248, 468), strict=True), *irises])
+    # MediaPipe's own outlines; the left ones are the right ones mirrored.
+    eye = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
+    upper_brow, lower_brow = (70, 63, 105, 66, 107), (46, 53, 52, 65, 55)
+    oval_half = (10, 109, 67, 103, 54, 21, 162, 127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152)
+    lips_half = (0, 37, 39, 40, 185, 61, 146, 91, 181, 84, 17)
+    inner_lips_half = (13, 82, 81, 80, 191, 78, 95, 88, 178, 87, 14)
+    nose_half = (2, 97, 98, 64, 48, 115, 220, 45, 4)
+
+    def mirrored(points: Sequence[int]) -> tuple[int, ...]:
+        return tuple(flip[m] for m in points)
+
+    def ring(half: Sequence[int]) -> tuple[int, ...]:
+        return (*half, *mirrored(half[-2:0:-1]))
+
+    oval, lips, inner_lips, nose = ring(oval_half), ring(lips_half), ring(inner_lips_half), ring(nose_half)
+    bridge = (168, 6, 197, 195, 5, 4, 1, 19, 94, 2)
+    return Scheme(
+        name="mediapipe478",
+        num_landmarks=478,
+        flip=flip,
+        interocular=(33, 263),
+        interpupil=((468,), (473,)),
+        regions={
+            "face oval": oval,
+            "right brow": (*upper_brow, *lower_brow),
+            "left brow": mirrored((*upper_brow, *lower_brow)),
+            "nose": tuple(sorted({*nose, *bridge})),
+            "right eye": eye,
+            "left eye": mirrored(eye),
+            "right iris": _span(468, 472),
+            "left iris": _span(473, 477),
+            "mouth": (*lips, *inner_lips),
+        },
+        contours=(
+            (oval, True),
+            *((points, False) for half in (upper_brow, lower_brow) for points in (half, mirrored(half))),
+            (bridge, False),
+            (nose, True),
+            (eye, True),
+            (mirrored(eye), True),
+            (_span(469, 472), True),
+            (_span(474, 477), True),
+            (lips, True),
+            (inner_lips, True),
+        ),
+    )
+
+
+_SCHEMES = {scheme.name: scheme for scheme in (_IBUG68, _COFW29, _WFLW98, _AFLW19, _LAPA106, _MENPO39, _mediapipe478())}
+
+# Half faces: a profile's mirror image is the other profile, so that no face can show whether the pairs are right.
+_PROFILES = frozenset({"menpo39"})
 
 
 def scheme_names() -> list[str]:
@@ -396,6 +541,8 @@ def check_flip(scheme: Scheme, shapes: ArrayLike) -> None:
         scheme: the scheme.
         shapes: a mean shape (M, 2) or faces (N, M, 2), without missing landmarks.
 
+    Profiles ("menpo39") are not judged: the mirror image of a left one is a right one, not the face itself.
+
     Raises:
         DataError: a landmark lies elsewhere than its partner's mirror image; the message names the worst.
         ValueError: another shape, or not finite.
@@ -405,6 +552,8 @@ def check_flip(scheme: Scheme, shapes: ArrayLike) -> None:
     expected = (scheme.num_landmarks, 2)
     if faces.shape[1:] != expected or len(faces) == 0 or not np.isfinite(faces).all():
         raise ValueError(f"expected finite shapes {expected} ({scheme.name}), got {np.shape(shapes)}")
+    if scheme.name in _PROFILES:
+        return
     # As complex numbers: mirroring is -conj, a rotation is a factor of absolute value 1.
     z = faces[..., 0] + 1j * faces[..., 1]
     z -= z.mean(axis=1, keepdims=True)

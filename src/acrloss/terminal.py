@@ -18,15 +18,21 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
     return track(items, what, total=total, console=notes, transient=True, disable=not notes.is_terminal)
 
 
-def print_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text; all columns but the first are set to the right."""
+def print_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
+    """Print rows of text; all columns but the first `words` are set to the right."""
     table = Table(title=caption, title_justify="left")
     for index, title in enumerate(header):
-        table.add_column(title, justify="left" if index == 0 else "right", no_wrap=True)
+        # Where the terminal is too narrow cells go on in the next line: a figure that is cut is a wrong figure.
+        table.add_column(title, justify="left" if index < words else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     # A pipe has no width; a table cut to a guess would lose figures.
-    (out if out.is_terminal else Console(width=160, highlight=False)).print(table)
+    (out if out.is_terminal else Console(width=200, highlight=False)).print(table)
+
+
+def is_wide() -> bool:
+    """Whether a table of many figures fits; into a pipe anything does."""
+    return not out.is_terminal or out.width >= 170
 
 
 def results_in(path: object) -> None:

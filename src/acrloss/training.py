@@ -104,7 +104,8 @@ class TrainConfig:
             split; whole persons where persons are known. 0 trains on all and keeps the last epoch.
         seed: of everything random.
         precision: Lightning's precision: "32-true", "16-mixed" or "bf16-mixed".
-        accelerator: "auto", "cpu", "gpu" …
+        accelerator: Lightning's accelerator; "auto" is a CUDA GPU where there is one, else the CPU (Apple's GPUs lack
+            the float64 that metrics and crops are kept in).
         devices: how many devices, or "auto".
         workers: processes that load data; 0 loads in the main process.
         threads: CPU threads of the network; 0 leaves PyTorch's choice.
@@ -432,8 +433,11 @@ def fit(annotations: Annotations, config: TrainConfig, folder: Path, resume: boo
     module = LandmarkTraining(network, criterion, config)
     progress = TrainingProgress()
     recorder = RunRecorder(folder, progress, train)
+    accelerator = config.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = L.Trainer(
-        accelerator=config.accelerator,
+        accelerator=accelerator,
         devices=config.devices,
         precision=config.precision,
         max_epochs=config.epochs,

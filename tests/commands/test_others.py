@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from acrloss.cli import COMMANDS, main
+from acrloss.commands.report import distinct_names
 from acrloss.crop import CropSpec
 from acrloss.images import read_image
 from acrloss.models import create_model
 from acrloss.readers import read_annotations
-from acrloss.readers.pts import read_pts
+from acrloss.readers.pts import read_pts, write_pts
 from acrloss.schemes import get_scheme
 
 
@@ -46,7 +47,8 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
     assert stopped.value.code == 0
-    assert "--output" in capsys.readouterr().out
+    shown = capsys.readouterr().out.lower()
+    assert "--output" in shown or " dest " in shown
 
 
 def test_evaluate_scores_the_test_faces(
@@ -78,6 +80,56 @@ def test_evaluate_refuses_what_does_not_fit(
     message = fails(capsys, "evaluate", tmp_path / "other.safetensors", "--data", faces_300w)
     assert "ibug68" in message
     assert "cofw29" in message
+
+
+def test_evaluate_scores_predictions_without_a_network(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--data", str(faces_300w)]
+    assert main(["evaluate", str(model), *data, "--output", str(tmp_path / "network")]) == 0
+    archive = tmp_path / "network" / "predictions.npz"
+    assert main(["evaluate", "--predictions", str(archive), *data, "--output", str(tmp_path / "file")]) == 0
+    assert "challenging (4 of the official 135)" in capsys.readouterr().out
+    network, file = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("network", "file"))
+    for one, other in zip(network["scores"], file["scores"], strict=True):
+        assert one["nme"] == pytest.approx(other["nme"], abs=1e-4)
+        assert one["nme_interval"] == pytest.approx(other["nme_interval"], abs=1e-4)
+    # Training and test faces have the same names in different folders.
+    message = fails(capsys, "evaluate", "--predictions", archive, *data, "--split", "train")
+    assert "none of its 10 names" in message
+    assert "either a run folder" in fails(capsys, "evaluate", *data)
+    assert "either a run folder" in fails(capsys, "evaluate", model, "--predictions", archive, *data)
+
+
+def test_report_compares_runs_and_files(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = read_annotations(faces_300w).split("test")
+    run = tmp_path / "run"
+    assert main(["evaluate", str(model), "--data", str(faces_300w), "--output", str(run)]) == 0
+    for i, image in enumerate(faces.images):
+        if i != 2:
+            name = Path(image).relative_to(faces_300w).with_suffix(".pts")
+            write_pts(tmp_path / "mine" / name, faces.landmarks[i] + 1)
+    capsys.readouterr()
+    for data in ([], ["--data", str(faces_300w)]):
+        out = tmp_path / f"out{len(data)}"
+        assert main(["report", str(run), str(tmp_path / "mine"), *data, "--output", str(out)]) == 0
+        shown = capsys.readouterr()
+        assert shown.out.rstrip().endswith(f"results: {out / 'report.html'}")
+        assert "compared on the 9 of 10 faces" in shown.err
+        methods = json.loads((out / "comparison.json").read_text())["methods"]
+        assert [m["name"] for m in methods] == ["run", "mine"]
+        assert methods[1]["nme_difference"] < 0
+        subsets = {score["subset"] for score in methods[0]["scores"]}
+        assert subsets == ({"full", "common", "challenging"} if data else {"all"})
+    assert "give the annotated faces with --data" in fails(capsys, "report", tmp_path / "mine")
+
+
+def test_predictors_of_one_name_are_told_apart() -> None:
+    assert distinct_names([Path("x/run"), Path("y/a.npz")]) == ["run", "a"]
+    assert distinct_names([Path("x/run"), Path("y/run"), Path("z")]) == ["x/run", "y/run", "z"]
+    assert distinct_names([Path("x"), Path("x")]) == ["1: x", "2: x"]
 
 
 def test_predict_writes_json_pts_and_picture(

@@ -52,7 +52,7 @@ def test_the_run_folder_tells_the_whole_story(finished: Path) -> None:
         *("config.yaml", "environment.json", "evaluation.json", "metrics.csv", "predictions.npz", "report.html"),
         *("shape_model.safetensors", "last.ckpt", "left_out.txt"),
         *(f"figures/{name}.png" for name in ("learning_curves", "cumulative_error", "landmark_errors", "regions")),
-        *("figures/worst_faces.png", "figures/best_faces.png"),
+        *("figures/worst_faces.jpg", "figures/best_faces.jpg"),
     }
     evaluation = json.loads((finished / "evaluation.json").read_text())
     whole = evaluation["scores"][0]
@@ -139,7 +139,7 @@ def test_a_wrong_option_is_one_line(
 
 
 def test_bad_data_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = ["--output", tmp_path / "run", *TINY]
+    run = ["--output", str(tmp_path / "run"), *TINY]
     assert "missing" in fails(capsys, "train", "--data", tmp_path / "missing", *run)
     (tmp_path / "empty").mkdir()
     assert "empty" in fails(capsys, "train", "--data", tmp_path / "empty", *run)
@@ -172,7 +172,7 @@ def test_bad_faces_are_left_out_with_a_count(
 def test_an_output_that_cannot_be_used(
     finished: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["train", "--data", faces_300w, *TINY]
+    common = ["train", "--data", str(faces_300w), *TINY]
     assert "holds a run" in fails(capsys, *common, "--output", finished)
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in fails(capsys, *common, "--output", tmp_path / "file" / "run")

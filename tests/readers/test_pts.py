@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -7,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from acrloss.annotations import concatenate
 from acrloss.errors import DataError
+from acrloss.readers import read_annotations
 from acrloss.readers.faces import Face
-from acrloss.readers.pts import read_faces, read_pts, recognises, write_pts
+from acrloss.readers.pts import OFFICIAL_FACES, read_faces, read_pts, recognises, write_pts
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "300w"
 
 THREE = np.array([[0.0, 0.0], [9.5, 2.25], [-3.0, 4.0]])
 
@@ -200,3 +205,29 @@ def test_links_that_form_a_circle_end(tmp_path: Path) -> None:
     faces, skipped = faces_of(root)
     assert [Path(face.where).name for face in faces] == ["a.pts", "b.pts"]
     assert skipped == []
+
+
+def test_the_official_folders_say_how_many_faces_the_protocol_has(faces_300w: Path, tmp_path: Path) -> None:
+    faces = read_annotations(faces_300w)
+    assert faces.official_faces == OFFICIAL_FACES
+    assert faces.summary().endswith(
+        "train 14 of the official 3148, test 10 of the official 689; "
+        "subsets challenging 4 of the official 135, common 6 of the official 554, full 10 of the official 689"
+    )
+    assert faces.split("test").official_faces == OFFICIAL_FACES
+    assert "official" not in concatenate([faces, read_annotations("synthetic:5")]).summary()
+    root = tmp_path / "mine" / "train"
+    root.mkdir(parents=True)
+    for end in ("jpg", "pts"):
+        (root / f"a.{end}").write_bytes((faces_300w / "afw" / f"face_0.{end}").read_bytes())
+    mine = read_annotations(tmp_path / "mine")
+    assert mine.split_names == ["train"]
+    assert mine.official_faces == {}
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="300-W is not in ../shared")
+def test_300w_as_it_is_read_without_options() -> None:
+    faces = read_annotations(REAL)
+    assert Counter(faces.splits) == {"train": 2012, "test": 558}
+    assert {tag: len(faces.subset(tag)) for tag in faces.subset_names} == {"challenging": 4, "common": 554, "full": 558}
+    assert "challenging 4 of the official 135, common 554, full 558 of the official 689" in faces.summary()

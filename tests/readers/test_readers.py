@@ -35,9 +35,9 @@ def test_missing_empty_and_unknown_sources(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the folder is empty"):
         read_annotations(tmp_path)
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match=r"no annotated faces of a known format \(pts, csv\)"):
+    with pytest.raises(DataError, match=r"no annotated faces of a known format \(pts, csv, "):
         read_annotations(tmp_path)
-    with pytest.raises(DataError, match="unknown format 'xml'; give one of pts, csv"):
+    with pytest.raises(DataError, match="unknown format 'xml'; give one of pts, csv, "):
         read_annotations(tmp_path, format="xml")
     with pytest.raises(DataError, match="no usable face"):
         read_annotations(tmp_path, format="pts")
@@ -94,7 +94,7 @@ def test_scheme_follows_the_count_or_the_caller(tmp_path: Path) -> None:
     five = Scheme("five", 5, (1, 0, 2, 4, 3))
     custom = tmp_path / "custom"
     add_face(custom, "a", MARKS[:5])
-    with pytest.raises(DataError, match=r"faces of 5 landmarks fit no built-in scheme .*give scheme="):
+    with pytest.raises(DataError, match=r"faces of 5 landmarks fit no built-in scheme .*acrloss data flip SOURCE"):
         read_annotations(custom)
     assert read_annotations(custom, scheme=five).scheme == five
     assert read_annotations(custom, scheme=save_scheme(five, tmp_path / "five.yaml")).scheme == five

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,7 +184,7 @@ def test_readers_know_the_embedded_default() -> None:
         ({"count": 2, "size": "160"}, TypeError, "size"),
     ],
 )
-def test_generate_refuses_wrong_arguments(arguments: dict, error: type[Exception], names: str) -> None:
+def test_generate_refuses_wrong_arguments(arguments: dict[str, Any], error: type[Exception], names: str) -> None:
     with pytest.raises(error, match=names):
         synthetic.generate(**arguments)
 

@@ -8,11 +8,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.evaluate import evaluate, predict_mean_face
+from acrloss.predictions import read_predictions
 from acrloss.pretrained import find_packaged
 from acrloss.readers import read_annotations
 from acrloss.run_report import comparison_table, write_run_report
@@ -49,8 +48,8 @@ def run(parsed: Any) -> None:
     tested = read_annotations(data).split("test")
     mean_shape = ShapeModel.load(folder / "acr" / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
     evaluations = {
-        "ACR loss": evaluate(tested, stored_predictions(folder / "acr")),
-        "L2 loss": evaluate(tested, stored_predictions(folder / "l2")),
+        "ACR loss": evaluate(tested, read_predictions(folder / "acr", tested).landmarks),
+        "L2 loss": evaluate(tested, read_predictions(folder / "l2", tested).landmarks),
         "mean face": evaluate(tested, predict_mean_face(mean_shape, tested, CropSpec(size=SIZE))),
     }
     command = f"acrloss demo --faces {values.faces} --epochs {values.epochs} --seed {values.seed}"
@@ -59,9 +58,3 @@ def run(parsed: Any) -> None:
     notes.print()
     print_table(*comparison_table(evaluations))
     results_in(report)
-
-
-def stored_predictions(folder: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(N, M, 2) what a run predicted on its test faces, in pixels."""
-    with np.load(folder / "predictions.npz", allow_pickle=False) as archive:
-        return archive["predictions"].astype(np.float64)

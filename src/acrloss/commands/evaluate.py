@@ -1,50 +1,73 @@
-"""Score a trained network on annotated faces: NME, failure rate, AUC and CED, by subset and by region.
+"""Score a trained network, or anybody's predictions, on annotated faces: NME, failure rate, AUC and CED.
 
-Every figure is given with its normaliser and threshold; the results are JSON, figures and a page.
+Every figure is given with its normaliser and threshold, by subset and by region; the results are JSON, figures and a
+page. With --predictions no network runs: the file is predictions.npz of a run, a folder of .pts files, CSV, or the text
+form of COFW-68.
 """
 
 import shlex
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.source import add_data_arguments, load_network, read_data
+from acrloss.commands.source import add_data_arguments, choose_split, load_network, read_data
 from acrloss.errors import DataError
 from acrloss.evaluate import evaluate, predict_annotated
-from acrloss.run_report import region_table, score_table, write_run_report
-from acrloss.terminal import print_table, progress, results_in
+from acrloss.predictions import read_predictions
+from acrloss.run_report import normalizer_table, occlusion_table, region_table, score_table, write_run_report
+from acrloss.terminal import is_wide, notes, print_table, progress, results_in
 
 
 def add_arguments(parser: Any) -> None:
-    parser.add_argument("run", type=Path, help="run folder or model file (.safetensors)")
+    parser.add_argument(
+        "run", type=Path | None, nargs="?", default=None, help="run folder or model file (.safetensors)"
+    )
+    parser.add_argument(
+        "--predictions", type=Path | None, default=None, help="score this file or folder instead of a network"
+    )
     add_data_arguments(parser)
     parser.add_argument(
         "--split", type=str | None, default=None, help='split to score; "test" if the data has it, else all'
     )
     parser.add_argument(
-        "--output", type=Path | None, default=None, help="folder of the results; RUN/evaluation if not given"
+        "--output",
+        type=Path | None,
+        default=None,
+        help="folder of the results; RUN/evaluation, or evaluation for --predictions, if not given",
     )
 
 
 def run(parsed: Any) -> None:
     _, values = parsed
-    run_path = Path(values.run)
-    network = load_network(run_path)
-    annotations = read_data(values)
-    if annotations.scheme != network.scheme:
-        raise DataError(
-            f"{values.data} is of scheme {annotations.scheme.name}, but {run_path} gives {network.scheme.name}; "
-            "evaluate on data of the network's scheme"
-        )
-    split = values.split or ("test" if "test" in annotations.split_names else None)
-    if split is not None:
-        annotations = annotations.split(split)
-        if not len(annotations):
-            raise DataError(f"{values.data} has no faces of split {split!r}; choose another --split")
-    predictions = predict_annotated(network, annotations, progress=lambda batches, n: progress(batches, "scoring", n))
-    evaluation = evaluate(annotations, predictions)
-    folder = values.output or (run_path if run_path.is_dir() else run_path.parent) / "evaluation"
-    command = f"acrloss evaluate {shlex.quote(str(run_path))} --data {shlex.quote(values.data)}"
-    report = write_run_report(Path(folder), evaluation, command=command)
-    print_table(*score_table(evaluation))
+    if (values.run is None) == (values.predictions is None):
+        raise DataError("give either a run folder (or model file) or --predictions FILE, and not both")
+    if values.run is not None:
+        run_path = Path(values.run)
+        network = load_network(run_path)
+        annotations = read_data(values)
+        if annotations.scheme != network.scheme:
+            raise DataError(
+                f"{values.data} is of scheme {annotations.scheme.name}, but {run_path} gives {network.scheme.name}; "
+                "evaluate on data of the network's scheme"
+            )
+        annotations = choose_split(annotations, values.split, values.data)
+        found = predict_annotated(network, annotations, progress=lambda batches, n: progress(batches, "scoring", n))
+        evaluation = evaluate(annotations, found)
+        folder = (run_path if run_path.is_dir() else run_path.parent) / "evaluation"
+        source, title = shlex.quote(str(run_path)), None
+    else:
+        annotations = choose_split(read_data(values), values.split, values.data)
+        predictions = read_predictions(values.predictions, annotations)
+        if predictions.unused:
+            notes.print(f"{predictions.unused} predictions are of other faces and were not used")
+        evaluation = evaluate(annotations, predictions.landmarks, predictions.occlusion)
+        folder = Path("evaluation")
+        source, title = f"--predictions {shlex.quote(str(values.predictions))}", f"predictions of {values.predictions}"
+    command = f"acrloss evaluate {source} --data {shlex.quote(values.data)}"
+    command += f" --split {shlex.quote(values.split)}" if values.split else ""
+    report = write_run_report(Path(values.output or folder), evaluation, command=command, title=title)
+    print_table(*score_table(evaluation, intervals=is_wide()))
+    print_table(*normalizer_table(evaluation), words=2)
+    if evaluation.occlusion is not None:
+        print_table(*occlusion_table(evaluation))
     print_table(*region_table(evaluation))
     results_in(report)

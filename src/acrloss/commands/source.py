@@ -10,11 +10,13 @@ from acrloss.readers import read_annotations
 from acrloss.terminal import notes, progress
 
 
-def add_data_arguments(parser: Any) -> None:
-    """Add --data and what belongs to it."""
-    parser.add_argument(
-        "--data", type=str, required=True, help="folder or file of annotated faces, or synthetic:COUNT@SEED"
-    )
+def add_data_arguments(parser: Any, positional: bool = False, required: bool = True) -> None:
+    """Add --data, or with `positional` a word without an option's name, and what belongs to it."""
+    what = "folder or file of annotated faces, or synthetic:COUNT@SEED"
+    if positional:
+        parser.add_argument("data", metavar="SOURCE", type=str, help=what)
+    else:
+        parser.add_argument("--data", type=str if required else str | None, required=required, help=what)
     parser.add_argument("--format", type=str | None, default=None, help="format of the data; recognised if not given")
     parser.add_argument("--scheme", type=str | None, default=None, help="landmark scheme: a name or a YAML file")
     parser.add_argument(
@@ -25,14 +27,17 @@ def add_data_arguments(parser: Any) -> None:
     )
 
 
-def read_data(values: Any) -> Annotations:
-    """The faces that the options name; says on standard error what was read and what was left out."""
+def read_data(values: Any, **options: Any) -> Annotations:
+    """The faces that the options name; says on standard error what was read and what was left out.
+
+    `options` are the command's own defaults for those of `read_annotations`.
+    """
     annotations = read_annotations(
         values.data,
         values.format,
         values.scheme,
         progress=lambda faces: progress(faces, "reading"),
-        **values.data_options,
+        **{**options, **values.data_options},
     )
     notes.print(annotations.summary(), markup=False, soft_wrap=True)
     for reason in annotations.skipped[:5]:
@@ -40,6 +45,21 @@ def read_data(values: Any) -> Annotations:
     if len(annotations.skipped) > 5:
         notes.print(f"  and {len(annotations.skipped) - 5} more")
     return annotations
+
+
+def choose_split(annotations: Annotations, split: str | None, data: str) -> Annotations:
+    """The faces to score: those of `split`, or if that is None of "test" where there is one, or all.
+
+    Raises:
+        DataError: no face is of that split.
+    """
+    split = split or ("test" if "test" in annotations.split_names else None)
+    if split is None:
+        return annotations
+    chosen = annotations.split(split)
+    if not len(chosen):
+        raise DataError(f"{data} has no faces of split {split!r}; choose another --split")
+    return chosen
 
 
 def load_network(path: Path) -> LandmarkNet:

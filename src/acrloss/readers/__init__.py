@@ -7,8 +7,8 @@ A format is one module here with
   cannot be parsed is left out, with one line (file, line, reason) added to `skipped`; a problem of the whole
   source is a DataError. Options are keyword arguments with defaults.
 
-and a line in `FORMATS`. Number of landmarks, images, outliers and repeated faces are checked for all formats
-alike in `acrloss.readers.faces`.
+and a line in `FORMATS`. One that can be written has `write_faces` too, see `acrloss.convert`. Number of landmarks,
+images, outliers and repeated faces are checked for all formats alike in `acrloss.readers.faces`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.readers import csv, pts
+from acrloss.readers import aflw19, coco, cofw, cofw68, csv, cvat, imglab, labelme, packed, pts, wflw
 from acrloss.readers.faces import Face, Repeated, collect
-from acrloss.schemes import Scheme, get_scheme
+from acrloss.schemes import Scheme, generic_scheme, get_scheme
 
 
 class Format(Protocol):
@@ -35,7 +36,21 @@ class Format(Protocol):
     def read_faces(self) -> Callable[..., Iterator[Face]]: ...
 
 
-FORMATS: dict[str, Format] = {"pts": pts, "csv": csv}
+FORMATS: dict[str, Format] = {
+    "pts": pts,
+    "csv": csv,
+    "cofw": cofw,
+    "cofw68": cofw68,
+    "wflw": wflw,
+    "aflw19": aflw19,
+    "imglab": imglab,
+    "coco": coco,
+    "cvat": cvat,
+    "labelme": labelme,
+    "packed": packed,
+}
+# What is of the first format is of the second, a more general one, too.
+_MORE_GENERAL = {"aflw19": "csv"}
 
 _SYNTHETIC = re.compile(r"synthetic(?::(\d{1,9}))?(?:@(\d{1,9}))?")
 _DEFAULT_SYNTHETIC_FACES = 2000
@@ -56,7 +71,8 @@ def read_annotations(
         source: a folder or file in one of `FORMATS`, or synthetic faces: "synthetic", "synthetic:2000"
             (count) or "synthetic:2000@7" (count and seed).
         format: a name in `FORMATS`; recognised by looking where None.
-        scheme: a scheme, its name or its YAML file; chosen by the number of landmarks where None.
+        scheme: a scheme, its name or its YAML file; chosen by the number of landmarks where None. "generic" takes
+            any number of landmarks and knows no flip pairs (see `acrloss.schemes.generic_scheme`).
         repeated: what to do where one face of one image is annotated more than once (the same person, or
             landmark boxes that overlap by more than half): "last" keeps the last, "keep" all, "error"
             refuses.
@@ -75,7 +91,8 @@ def read_annotations(
         UserWarning: the flip pairs do not mirror these faces, see `acrloss.schemes.check_flip`.
     """
     text = str(source)
-    chosen = get_scheme(scheme) if isinstance(scheme, str | Path) else scheme
+    chosen: Scheme | Literal["generic"] | None
+    chosen = "generic" if scheme == "generic" else get_scheme(scheme) if isinstance(scheme, str | Path) else scheme
     if text == "synthetic" or text.startswith(("synthetic:", "synthetic@")):
         return _synthetic(text, chosen)
     path = Path(source)
@@ -96,6 +113,9 @@ def read_annotations(
     for key in options:
         if key not in known:
             raise DataError(f"unknown option {key!r} of format {name}; it has {', '.join(known) or 'no options'}")
+    if name == "packed" and chosen is None:
+        # The one format that says what its landmarks are.
+        chosen = packed.own_scheme(path)
     skipped: list[str] = []
     faces: Iterable[Face] = read_faces(path, skipped, **options)
     try:
@@ -106,6 +126,8 @@ def read_annotations(
 
 def _recognise(path: Path) -> str:
     names = [name for name, module in FORMATS.items() if module.recognises(path)]
+    general = {_MORE_GENERAL.get(name) for name in names}
+    names = [name for name in names if name not in general]
     if len(names) == 1:
         return names[0]
     if names:
@@ -113,7 +135,7 @@ def _recognise(path: Path) -> str:
     raise DataError(f"{path}: no annotated faces of a known format ({', '.join(FORMATS)}) found; give another path")
 
 
-def _synthetic(text: str, scheme: Scheme | None) -> Annotations:
+def _synthetic(text: str, scheme: Scheme | Literal["generic"] | None) -> Annotations:
     match = _SYNTHETIC.fullmatch(text)
     if match is None:
         raise DataError(
@@ -125,6 +147,8 @@ def _synthetic(text: str, scheme: Scheme | None) -> Annotations:
     if count < 1:
         raise DataError(f"{text!r}: the count must be at least 1")
     annotations = generate(count, seed=int(match[2] or 0))
+    if scheme == "generic":
+        return replace(annotations, scheme=generic_scheme(annotations.scheme.num_landmarks))
     if scheme is not None and scheme.num_landmarks != annotations.scheme.num_landmarks:
         raise DataError(
             f"{text}: scheme {scheme.name} has {scheme.num_landmarks} landmarks, but synthetic faces have "

@@ -11,13 +11,20 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.readers.faces import Face
+from acrloss.readers.numbers import decimals
+from acrloss.readers.numbers import text as text_of
 
 _MAX_LINE = 1_000_000
 _MAX_BYTES = 2_000_000_000
 _TRUE = frozenset({"1", "true", "1.0"})
 _FALSE = frozenset({"0", "false", "0.0"})
+_VISIBLE = "visible{i}"
+_BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+
+CANNOT_HOLD: frozenset[str] = frozenset()
 
 
 def recognises(path: Path) -> bool:
@@ -37,6 +44,7 @@ def read_faces(
     box_columns: Sequence[str] | None = None,
     landmark_columns: Sequence[str] = ("x{i}", "y{i}"),
     visible_columns: str | None = None,
+    subsets_column: str | None = None,
     one_based: bool = False,
 ) -> Iterator[Face]:
     """The faces of a CSV file, or of the only CSV file of a folder.
@@ -49,11 +57,12 @@ def read_faces(
         image_column: the image's path.
         person_column: the person's name; "subject" or "person", if there is such a column, where None.
         split_column: the split; "split", if there is such a column, where None.
-        box_columns: four columns x0, y0, x1, y1.
+        box_columns: four columns x0, y0, x1, y1; box_x0, box_y0, box_x1, box_y1, if there are such, where None.
         landmark_columns: pattern of the x and of the y columns; {i} counts from 0, or from 1 if there is no
             0.
         visible_columns: pattern of columns that hold 1 or true where a landmark is visible and 0 or false
-            where not.
+            where not; visible{i}, if there are such, where None.
+        subsets_column: tags separated by ;. "subsets", if there is such a column, where None.
         one_based: the file counts the image's first pixel as 1, 1.
     """
     file = _the_file(path)
@@ -66,6 +75,7 @@ def read_faces(
         image_at = columns.at(image_column, "image_column")
         person_at = columns.optional(person_column, "person_column", ("subject", "person"))
         split_at = columns.optional(split_column, "split_column", ("split",))
+        subsets_at = columns.optional(subsets_column, "subsets_column", ("subsets",))
         marks_at = columns.landmarks(landmark_columns)
         visible_at = columns.visible(visible_columns, len(marks_at))
         box_at = columns.box(box_columns)
@@ -80,7 +90,11 @@ def read_faces(
                 image = row[image_at].strip()
                 if not image:
                     raise ValueError(f"no image in column {image_column!r}")
-                face = Face(where, str(file.parent / image), _points(row, columns.names, marks_at) - shift)
+                face = Face(
+                    where,
+                    str(file.parent / text_of(image, "the image's name")),
+                    _points(row, columns.names, marks_at) - shift,
+                )
                 if visible_at is not None:
                     face.visible = np.array([_flag(row, columns.names, i) for i in visible_at])
                 if box_at is not None:
@@ -90,7 +104,33 @@ def read_faces(
                 continue
             face.person = "" if person_at is None else row[person_at].strip()
             face.split = "" if split_at is None else row[split_at].strip()
+            tags = () if subsets_at is None else (tag.strip() for tag in row[subsets_at].split(";"))
+            face.subsets = frozenset(tag for tag in tags if tag)
             yield face
+
+
+def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:
+    """Write faces.csv: image, person, split and subsets, box, x and y, and visibility of each landmark.
+
+    Args:
+        folder: an existing folder.
+        annotations: the faces.
+        images: their images as the file shall name them; relative ones are relative to the folder.
+
+    Returns:
+        Nothing: all is kept.
+    """
+    marks = range(annotations.scheme.num_landmarks)
+    header = ["image", "person", "split", "subsets", *_BOX, *(f"{axis}{m}" for m in marks for axis in "xy")]
+    with (folder / "faces.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*header, *(_VISIBLE.replace("{i}", str(m)) for m in marks)])
+        for i, image in enumerate(images):
+            about = [image, annotations.persons[i], annotations.splits[i], ";".join(sorted(annotations.subsets[i]))]
+            numbers = [*annotations.boxes[i].tolist(), *annotations.landmarks[i].ravel().tolist()]
+            cells = ["" if math.isnan(v) else decimals(v) for v in numbers]
+            rows.writerow(about + cells + annotations.visible[i].astype(int).tolist())
+    return []
 
 
 class _Columns:
@@ -107,7 +147,7 @@ class _Columns:
 
     def at(self, name: str, option: str) -> int:
         if name not in self.places:
-            names = ", ".join(self.names)
+            names = " ".join(", ".join(self.names).split())
             shown = names if len(names) <= 200 else names[:200] + " and more"
             raise DataError(f"{self.file}:1: no column {name!r}; give {option}, the columns are {shown}")
         return self.places[name]
@@ -135,14 +175,16 @@ class _Columns:
 
     def visible(self, pattern: str | None, count: int) -> list[int] | None:
         if pattern is None:
-            return None
+            if _VISIBLE.replace("{i}", str(self.first)) not in self.places:
+                return None
+            pattern = _VISIBLE
         if "{i}" not in pattern:
             raise DataError(f"visible_columns must be a pattern such as v{{i}}, got {pattern!r}")
         return [self.at(pattern.replace("{i}", str(self.first + i)), "visible_columns") for i in range(count)]
 
     def box(self, names: Sequence[str] | None) -> list[int] | None:
         if names is None:
-            return None
+            return [self.places[name] for name in _BOX] if all(name in self.places for name in _BOX) else None
         if isinstance(names, str) or len(names) != 4:
             raise DataError(f"box_columns must be four columns x0, y0, x1, y1; got {names!r}")
         return [self.at(name, "box_columns") for name in names]

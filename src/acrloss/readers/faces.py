@@ -5,8 +5,8 @@ from __future__ import annotations
 import os.path
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.images import image_size
-from acrloss.schemes import Scheme, check_flip, get_scheme, scheme_names
+from acrloss.images import NO_IMAGE, image_size
+from acrloss.schemes import Scheme, check_flip, generic_scheme, get_scheme, scheme_names
 
 Repeated = Literal["last", "keep", "error"]
 
@@ -34,11 +34,13 @@ class Face:
 
     Attributes:
         where: file, or file:line, for messages.
-        image: path of the image.
+        image: path of the image, or another reference that `acrloss.images` reads. Where there is none,
+            `acrloss.images.NO_IMAGE` and what tells faces apart, such as the annotation file's path.
         landmarks: (M, 2) pixels, 0-based; NaN where missing.
         visible: (M,) or None where the format does not say.
         box: x0, y0, x1, y1, or None.
         person, split, subsets: as in `Annotations`.
+        official_faces: of the protocol that the face belongs to, as in `Annotations`.
     """
 
     where: str
@@ -49,13 +51,14 @@ class Face:
     person: str = ""
     split: str = ""
     subsets: frozenset[str] = frozenset()
+    official_faces: Mapping[str, int] = field(default_factory=dict)
 
 
 def collect(
     source: str,
     faces: Iterable[Face],
     skipped: list[str],
-    scheme: Scheme | None,
+    scheme: Scheme | Literal["generic"] | None,
     repeated: Repeated,
 ) -> Annotations:
     """Check faces and bring them into one `Annotations`.
@@ -68,7 +71,7 @@ def collect(
             annotated twice.
     """
     found: list[Face] = []
-    sizes: dict[str, tuple[int, int] | str] = {}
+    sizes: dict[str, tuple[int, int] | str | None] = {}
     for face in faces:
         found.append(face)
         if face.image not in sizes:
@@ -112,6 +115,7 @@ def collect(
         subsets=[face.subsets for face in kept],
         source=source,
         skipped=skipped,
+        official_faces={name: count for face in kept for name, count in face.official_faces.items()},
     )
 
 
@@ -122,17 +126,21 @@ def _first_reasons(skipped: list[str]) -> str:
     return f"; {len(skipped)} skipped: " + "; ".join(skipped[:3]) + more
 
 
-def _fitting_scheme(source: str, faces: list[Face], scheme: Scheme | None) -> Scheme:
+def _fitting_scheme(source: str, faces: list[Face], scheme: Scheme | Literal["generic"] | None) -> Scheme:
     (count, times), *_ = Counter(len(face.landmarks) for face in faces).most_common(1)
+    if scheme == "generic":
+        return generic_scheme(count)
     by_count = {get_scheme(name).num_landmarks: name for name in scheme_names()}
     if scheme is None:
         if count not in by_count:
             raise DataError(
                 f"{source}: faces of {count} landmarks fit no built-in scheme "
-                f"({', '.join(f'{name} has {n}' for n, name in by_count.items())}); give scheme= a .yaml file"
+                f"({', '.join(f'{name} has {n}' for n, name in by_count.items())}); "
+                "make one with acrloss data flip SOURCE --output scheme.yaml and give it as the scheme"
             )
         return get_scheme(by_count[count])
-    if scheme.num_landmarks != count:
+    # Sets such as Menpo mix faces of different counts: those of the scheme that was asked for are read.
+    if all(len(face.landmarks) != scheme.num_landmarks for face in faces):
         fitting = f"; use {by_count[count]}" if count in by_count else "; give a scheme with that many"
         raise DataError(
             f"{source}: scheme {scheme.name} has {scheme.num_landmarks} landmarks, "
@@ -141,15 +149,17 @@ def _fitting_scheme(source: str, faces: list[Face], scheme: Scheme | None) -> Sc
     return scheme
 
 
-def _size_or_fault(image: str) -> tuple[int, int] | str:
-    """(width, height) of an image, or what is wrong with it."""
+def _size_or_fault(image: str) -> tuple[int, int] | str | None:
+    """(width, height) of an image, what is wrong with it, or None where there are annotations only."""
+    if image.startswith(NO_IMAGE):
+        return None
     try:
         return image_size(image)
     except DataError as error:
         return str(error)
 
 
-def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str) -> str:
+def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str | None) -> str:
     """Why a face cannot be used, or "" where it can."""
     marks = face.landmarks
     if len(marks) != scheme.num_landmarks:
@@ -158,6 +168,8 @@ def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str) -> str:
         return "every landmark is missing"
     if isinstance(size, str):
         return size
+    if size is None:
+        return ""
     # One image size beyond the border on either side; NaN compares as inside.
     outside = ((marks < (-size[0], -size[1])) | (marks > (2 * size[0], 2 * size[1]))).any(axis=-1)
     if outside.any():

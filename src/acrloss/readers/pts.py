@@ -10,24 +10,27 @@ The official 300-W folders give split and subsets by the benchmark's protocol:
 | 300W/01_Indoor, 300W/02_Outdoor | private | private, and indoor or outdoor |
 
 so that split "test" is the 689 faces of the "full" set; the private test set, which papers report apart, is a
-split of its own. Elsewhere a folder named train, val, test, trainset or testset (or similar) names the split.
+split of its own. Elsewhere a folder named train, val, test, trainset or testset (or similar) names the split, and
+test/common, test/challenging, private/indoor and private/outdoor stand for the official folders.
 """
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.readers.faces import Face
+from acrloss.readers.splits import SPLITS
 
-_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
 _MAX_BYTES = 1_000_000
 
 _PROTOCOL: dict[tuple[str, ...], tuple[str, frozenset[str]]] = {
@@ -40,17 +43,26 @@ _PROTOCOL: dict[tuple[str, ...], tuple[str, frozenset[str]]] = {
     ("01_indoor",): ("private", frozenset({"private", "indoor"})),
     ("02_outdoor",): ("private", frozenset({"private", "outdoor"})),
 }
-_SPLITS = {
-    "train": "train",
-    "trainset": "train",
-    "training": "train",
-    "val": "val",
-    "valset": "val",
-    "validation": "val",
-    "test": "test",
-    "testset": "test",
-    "testing": "test",
+# How many faces the protocol has; what is on disk may be fewer, and then its figures are not the published ones.
+OFFICIAL_FACES = {
+    "train": 3148,
+    "test": 689,
+    "full": 689,
+    "common": 554,
+    "challenging": 135,
+    "private": 600,
+    "indoor": 300,
+    "outdoor": 300,
 }
+# Folders that `acrloss data convert` writes for subsets which no official folder names.
+_SUBSETS: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
+    ("test", "common"): ("test", frozenset({"full", "common"})),
+    ("test", "challenging"): ("test", frozenset({"full", "challenging"})),
+    ("private", "indoor"): ("private", frozenset({"private", "indoor"})),
+    ("private", "outdoor"): ("private", frozenset({"private", "outdoor"})),
+}
+
+CANNOT_HOLD = frozenset({"missing landmarks", "visibility", "boxes", "persons"})
 
 
 def recognises(path: Path) -> bool:
@@ -64,12 +76,12 @@ def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
         raise DataError(f"{path}: expected a folder of images and .pts files")
     root = path.resolve()
     for folder, names in _walk(path):
-        split, subsets = _protocol((root.parent.name, root.name, *folder.relative_to(path).parts))
+        split, subsets, official = _protocol((root.parent.name, root.name, *folder.relative_to(path).parts))
         images: dict[str, list[str]] = defaultdict(list)
         lowered: dict[str, list[str]] = defaultdict(list)
         for name in names:
             stem, suffix = os.path.splitext(name)  # noqa: PTH122 (pathlib is ten times slower here)
-            if suffix.lower() in _IMAGES:
+            if suffix.lower() in IMAGE_SUFFIXES:
                 images[stem].append(name)
                 lowered[stem.lower()].append(name)
         used: dict[str, str] = {}
@@ -93,7 +105,7 @@ def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
             except DataError as error:
                 skipped.append(str(error))
                 continue
-            yield Face(where, image, landmarks, split=split, subsets=subsets)
+            yield Face(where, image, landmarks, split=split, subsets=subsets, official_faces=official)
 
 
 def read_pts(path: str | Path) -> NDArray[np.float64]:
@@ -168,6 +180,40 @@ def write_pts(path: str | Path, landmarks: ArrayLike) -> Path:
     return write_atomic(path, f"version: 1\nn_points: {len(points)}\n{{\n{body}}}\n")
 
 
+def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:
+    """Write a .pts file beside each image.
+
+    Args:
+        folder: an existing folder.
+        annotations: faces without missing landmarks.
+        images: a face's image, relative to the folder; each face has its own, in `image_folder`.
+
+    Returns:
+        A line where splits or subsets could not be kept.
+    """
+    lost = 0
+    for i, image in enumerate(images):
+        write_pts((folder / image).with_suffix(".pts"), annotations.landmarks[i])
+        kept = _protocol(("", "", *Path(image).parts[:-1]))[:2]
+        lost += kept != (annotations.splits[i], annotations.subsets[i])
+    if not lost:
+        return []
+    return [f"pts folders hold 300-W's subsets and the splits train, val, test and private: {lost} faces lose theirs"]
+
+
+def image_folder(split: str, subsets: frozenset[str]) -> str:
+    """The folder, in that of the data set, that tells a face's split and subsets."""
+    for names, meaning in _SUBSETS.items():
+        if meaning == (split, subsets):
+            return "/".join(names)
+    return split if SPLITS.get(split) == split else ""
+
+
+def split_of(folder: Path) -> str:
+    """The split that the name of a data set's own folder tells, "" where it tells none."""
+    return _protocol((folder.parent.name, folder.name))[0]
+
+
 def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
     """A folder and those below it with their sorted file names; links are followed, but no folder twice."""
     seen: set[tuple[int, int]] = set()
@@ -181,13 +227,15 @@ def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
         yield Path(folder), sorted(names)
 
 
-def _protocol(parts: tuple[str, ...]) -> tuple[str, frozenset[str]]:
-    """Split and subsets by folder names, innermost first; parts[0] only completes a pair of names."""
+def _protocol(parts: tuple[str, ...]) -> tuple[str, frozenset[str], Mapping[str, int]]:
+    """Split, subsets and official counts by folder names, innermost first; parts[0] only completes a pair of names."""
     names = [part.lower() for part in parts]
     for i in reversed(range(1, len(names))):
         for key in (tuple(names[i - 1 : i + 1]), (names[i],)):
             if key in _PROTOCOL:
-                return _PROTOCOL[key]
-        if names[i] in _SPLITS:
-            return _SPLITS[names[i]], frozenset()
-    return "", frozenset()
+                return *_PROTOCOL[key], OFFICIAL_FACES
+            if key in _SUBSETS:
+                return *_SUBSETS[key], {}
+        if names[i] in SPLITS:
+            return SPLITS[names[i]], frozenset(), {}
+    return "", frozenset(), {}

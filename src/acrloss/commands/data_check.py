@@ -1,0 +1,31 @@
+"""Look a data set over: unreadable images, the same picture in two splits, faces annotated twice, landmarks out of
+place, unusual shapes, swapped sides. Writes a page with pictures and check.json; findings are no errors."""
+
+from pathlib import Path
+from typing import Any
+
+from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.data_check import check_data, summary_rows
+from acrloss.terminal import notes, print_table, progress, results_in
+
+_WIDTH = 110
+
+
+def add_arguments(parser: Any) -> None:
+    add_data_arguments(parser, positional=True)
+    parser.add_argument("--output", type=Path, default=Path("check"), help="folder of the results")
+
+
+def run(parsed: Any) -> None:
+    _, values = parsed
+    annotations = read_data(values, repeated="keep")
+    checked, page = check_data(annotations, Path(values.output), progress=progress)
+    for note in checked.notes:
+        notes.print(note, markup=False, soft_wrap=True)
+    rows = [
+        (title, worst if len(worst) <= _WIDTH else f"{worst[: _WIDTH - 3]}...", count)
+        for title, count, worst in summary_rows(checked)
+    ]
+    caption = f"{len(checked.findings)} findings in {len(annotations)} faces"
+    print_table(caption, ("finding", "worst", "count"), rows, words=2)
+    results_in(page)

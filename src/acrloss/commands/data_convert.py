@@ -1,0 +1,44 @@
+"""Write annotated faces in another format: pts (300-W), csv, imglab (dlib), coco, cvat or labelme."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from acrloss.commands.source import read_data
+from acrloss.convert import WRITERS, write_annotations
+from acrloss.terminal import notes, progress, results_in
+
+
+def add_arguments(parser: Any) -> None:
+    parser.add_argument("source", type=str, help="folder or file of annotated faces, or synthetic:COUNT@SEED")
+    parser.add_argument("dest", type=Path, help="folder to write; new or empty")
+    parser.add_argument("--format", type=str, required=True, help=f"format to write: {', '.join(WRITERS)}")
+    parser.add_argument("--copy_images", type=bool, default=False, help="put the images into the folder too")
+    parser.add_argument(
+        "--source_format", type=str | None, default=None, help="format of the source; recognised if not given"
+    )
+    parser.add_argument("--scheme", type=str | None, default=None, help="landmark scheme: a name or a YAML file")
+    parser.add_argument(
+        "--data_options",
+        type=dict[str, Any],
+        default={},
+        help="options of the source format's reader, such as --data_options.image_column=file",
+    )
+
+
+def run(parsed: Any) -> None:
+    _, values = parsed
+    source = SimpleNamespace(
+        data=values.source, format=values.source_format, scheme=values.scheme, data_options=values.data_options
+    )
+    # What to do with a face that is annotated twice is for whoever trains on the result.
+    annotations = read_data(source, repeated="keep")
+    for note in write_annotations(
+        annotations,
+        Path(values.dest),
+        values.format,
+        copy_images=values.copy_images,
+        progress=lambda faces: progress(faces, "copying images", len(annotations)),
+    ):
+        notes.print(note, markup=False, soft_wrap=True)
+    results_in(values.dest)

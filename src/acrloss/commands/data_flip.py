@@ -1,0 +1,51 @@
+"""Find which landmarks of your own layout swap when a face is mirrored, from the mean of the faces, and write the
+scheme file that --scheme takes, with a picture of the pairs beside it."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.errors import DataError
+from acrloss.flip import propose_flip
+from acrloss.plots import flip_pairs, save_figure
+from acrloss.schemes import generic_scheme, get_scheme, save_scheme, scheme_names
+from acrloss.terminal import notes, out, results_in
+
+
+def add_arguments(parser: Any) -> None:
+    add_data_arguments(parser, positional=True)
+    parser.add_argument("--name", type=str | None, default=None, help="name of the scheme; the file's if not given")
+    parser.add_argument("--output", type=Path, default=Path("scheme.yaml"), help="the scheme file to write")
+
+
+def run(parsed: Any) -> None:
+    _, values = parsed
+    path = Path(values.output)
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        raise DataError(f"--output must be a .yaml file, as in --output scheme.yaml; not {path}")
+    if path.exists():
+        raise DataError(f"{path} exists; give another --output")
+    given = get_scheme(values.scheme) if values.scheme not in (None, "generic") else None
+    values.scheme = "generic"
+    with warnings.catch_warnings():
+        # The generic scheme's pairs do not mirror the faces; that is why we are here.
+        warnings.simplefilter("ignore", UserWarning)
+        annotations = read_data(values)
+    proposal = propose_flip(annotations.landmarks)
+    scheme = generic_scheme(len(proposal.flip), proposal.flip, values.name or path.stem)
+    out.print(f"{len(proposal.pairs)} pairs: " + " ".join(f"{a}-{b}" for a, b in proposal.pairs), soft_wrap=True)
+    out.print(f"on the middle line: {' '.join(map(str, proposal.middle)) or 'none'}", soft_wrap=True)
+    for doubt in dict.fromkeys(proposal.doubts.values()):
+        notes.print(f"unsure: {doubt}", style="yellow", soft_wrap=True)
+    if proposal.doubts:
+        notes.print(f"look at the picture and mend flip_pairs in {path} by hand", style="yellow", soft_wrap=True)
+    known = [get_scheme(name) for name in scheme_names()] if given is None else [given]
+    for other in known:
+        if other.num_landmarks == scheme.num_landmarks:
+            differing = [m for m in range(other.num_landmarks) if other.flip[m] != scheme.flip[m]]
+            agrees = "has the same pairs" if not differing else f"pairs landmarks {differing[:10]} otherwise"
+            notes.print(f"scheme {other.name} {agrees}", markup=False, soft_wrap=True)
+    save_figure(path.with_suffix(".png"), flip_pairs(proposal.mean, proposal.flip, proposal.doubts))
+    notes.print(f"picture: {path.with_suffix('.png')}", markup=False, soft_wrap=True)
+    results_in(save_scheme(scheme, path))

@@ -1,0 +1,61 @@
+"""Compare runs and prediction files: one CED plot and one table, over the faces that all of them have.
+
+Differences are to the first one, face by face, with 95 % bootstrap intervals. Run folders bring their annotated faces
+along; prediction files in other forms, or faces with subsets, need --data.
+"""
+
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from acrloss.commands.source import add_data_arguments, choose_split, read_data
+from acrloss.comparison import compare, shared_faces, subset_table, write_comparison
+from acrloss.predictions import read_predictions, read_scored_faces
+from acrloss.run_report import comparison_table
+from acrloss.terminal import is_wide, notes, print_table, results_in
+
+
+def add_arguments(parser: Any) -> None:
+    parser.add_argument(
+        "runs", type=Path, nargs="+", help="run folders, or prediction files as acrloss evaluate --predictions takes"
+    )
+    add_data_arguments(parser, required=False)
+    parser.add_argument(
+        "--split", type=str | None, default=None, help='split of --data; "test" if the data has it, else all'
+    )
+    parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder of the results")
+
+
+def run(parsed: Any) -> None:
+    _, values = parsed
+    paths = [Path(path) for path in values.runs]
+    if values.data is None:
+        annotations = read_scored_faces(paths[0])
+    else:
+        annotations = choose_split(read_data(values), values.split, values.data)
+    evaluations = compare(
+        annotations,
+        {
+            name: read_predictions(path, annotations, complete=False)
+            for name, path in zip(distinct_names(paths), paths, strict=True)
+        },
+    )
+    command = f"acrloss report {' '.join(shlex.quote(str(path)) for path in paths)}"
+    command += f" --data {shlex.quote(values.data)}" if values.data else ""
+    command += f" --split {shlex.quote(values.split)}" if values.split else ""
+    report = write_comparison(Path(values.output), evaluations, annotations, command=command)
+    notes.print(shared_faces(evaluations, annotations))
+    print_table(*comparison_table(evaluations, intervals=is_wide()))
+    print_table(*subset_table(evaluations))
+    results_in(report)
+
+
+def distinct_names(paths: list[Path]) -> list[str]:
+    """The last part of each path; all of it where two would be the same, and a number before it if they still are."""
+    names = [path.stem if path.suffix.lower() in (".npz", ".csv", ".txt") else path.resolve().name for path in paths]
+    times = Counter(names)
+    names = [str(path) if times[name] > 1 else name for name, path in zip(names, paths, strict=True)]
+    return (
+        list(dict.fromkeys(names)) if len(set(names)) == len(names) else [f"{i + 1}: {n}" for i, n in enumerate(names)]
+    )

@@ -1,0 +1,182 @@
+"""Flip pairs of an unknown landmark layout, found from the faces themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acrloss.errors import DataError
+from acrloss.shape_outliers import align_faces
+
+Float = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+_ANGLES = np.radians(np.arange(-30.0, 30.5, 2.5))
+_ROUNDS = 20
+_SUBSETS = 20
+# A partner's mirror image further away than this (in root mean square radii), or not clearly nearer than the next
+# landmark's, leaves room for doubt.
+_FAR = 0.15
+_AMBIGUOUS = 0.6
+_MOST_FACES = 5000
+_FEWEST = 5  # faces whose mean is taken
+
+
+@dataclass(frozen=True, eq=False)
+class FlipProposal:
+    """Flip pairs and how sure they are.
+
+    Attributes:
+        flip: partner of each landmark, an involution.
+        mean: (M, 2) the mean of the most symmetric faces, upright, of root mean square radius 1.
+        doubts: landmark -> why its partner is unsure; empty where all are clear.
+        num_faces: how many faces it is founded on.
+    """
+
+    flip: tuple[int, ...]
+    mean: Float
+    doubts: dict[int, str]
+    num_faces: int
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The pairs (m, partner) with m < partner."""
+        return [(m, partner) for m, partner in enumerate(self.flip) if m < partner]
+
+    @property
+    def middle(self) -> list[int]:
+        """Landmarks that are their own partners."""
+        return [m for m, partner in enumerate(self.flip) if m == partner]
+
+
+def propose_flip(landmarks: ArrayLike) -> FlipProposal:
+    """The flip pairs of faces (N, M, 2), NaN where missing; most faces must stand upright.
+
+    Each face is aligned with the mean shape. A mirror axis within 30° of upright is looked for that lays the mean's
+    mirror image best over it; partners then follow from the mean of the most symmetric fifth of the faces (the mean of
+    all depends on where they look), and the axis and the choice of faces from the partners, until nothing changes.
+    The same is done on 20 random halves of the faces: where they disagree the pair is doubtful.
+
+    Raises:
+        DataError: there is one landmark only, or no mean shape can be made (see `acrloss.shape_outliers.align_faces`).
+        ValueError: another shape of array.
+    """
+    if np.asarray(landmarks).shape[1:2] == (1,):
+        raise DataError("flip pairs need at least two landmarks; these faces have one")
+    aligned, mean = align_faces(landmarks)
+    faces = aligned[..., 0] + 1j * aligned[..., 1]
+    faces = faces[np.isfinite(faces).all(axis=1)]
+    rng = np.random.default_rng(0)
+    if len(faces) > _MOST_FACES:
+        faces = faces[rng.permutation(len(faces))[:_MOST_FACES]]
+    shape = mean[:, 0] + 1j * mean[:, 1]
+    flip, symmetric = _refined(faces, shape)
+    agreement = np.ones(len(shape))
+    if len(faces) >= 10:
+        votes = [
+            _refined(half, half.mean(axis=0))[0]
+            for half in (faces[rng.permutation(len(faces))[: len(faces) // 2]] for _ in range(_SUBSETS))
+        ]
+        agreement = (np.stack(votes) == flip).mean(axis=0)
+    doubts = _doubts(symmetric, flip, agreement)
+    return FlipProposal(
+        tuple(flip.tolist()), np.stack([symmetric.real, symmetric.imag], axis=-1), doubts, max(len(faces), 1)
+    )
+
+
+def _refined(faces: Complex, shape: Complex) -> tuple[NDArray[np.intp], Complex]:
+    """Partners, and the upright mean of the most symmetric faces, starting from a mean shape."""
+    # The axis that leaves the least distance between the shape and its mirror image.
+    angle = min(_ANGLES, key=lambda angle: float((_distances(shape * np.exp(-1j * angle)).min(axis=1) ** 2).sum()))
+    flip = _matching(_distances(shape * np.exp(-1j * angle)))
+    shape = shape * np.exp(-1j * angle)
+    for _ in range(_ROUNDS):
+        if len(faces) > 1:
+            mirrored, turn = _mirror(faces, flip)
+            best = np.argsort(np.abs(mirrored - faces).mean(axis=1))[: max(_FEWEST, len(faces) // 5)]
+            # Half the turn that lays the mirror image over a face makes the face upright.
+            shape = (faces[best] / np.sqrt(turn[best])).mean(axis=0)
+        else:
+            shape = shape / np.sqrt(_mirror(shape[None], flip)[1][0])
+        shape = shape - shape.mean()
+        shape = shape / np.sqrt((np.abs(shape) ** 2).mean())
+        again = _matching(_distances(shape))
+        if np.array_equal(again, flip):
+            break
+        flip = again
+    return flip, shape
+
+
+def _mirror(faces: Complex, flip: NDArray[np.intp]) -> tuple[Complex, Complex]:
+    """Faces (N, M) mirrored, permuted and turned to lie over themselves; and the turns (N, 1)."""
+    faces = faces - faces.mean(axis=1, keepdims=True)
+    mirrored = -np.conj(faces)[:, flip]
+    turn = (faces * np.conj(mirrored)).sum(axis=1, keepdims=True)
+    length = np.abs(turn)
+    turn = np.where(length > 0, turn / np.where(length > 0, length, 1), 1)
+    return mirrored * turn, turn
+
+
+def _distances(shape: Complex) -> Float:
+    """(M, M) distance of each landmark from the mirror image of each; symmetric, as the axis is the vertical."""
+    return np.asarray(np.abs(shape[:, None] + np.conj(shape)[None]))
+
+
+def _matching(distances: Float) -> NDArray[np.intp]:
+    """An involution of little distance: each other's nearest become partners, then the nearest of what is left, and
+    partners are exchanged while that helps.
+
+    A landmark that is its own partner counts its squared distance once, a pair twice, so that sums are comparable.
+    """
+    count = len(distances)
+    nearest = distances.argmin(axis=1)
+    flip = np.where(nearest[nearest] == np.arange(count), nearest, -1)
+    left = np.flatnonzero(flip < 0)
+    first, second = (left[i] for i in np.triu_indices(len(left)))
+    for k in np.argsort(distances[first, second], kind="stable"):
+        a, b = int(first[k]), int(second[k])
+        if flip[a] < 0 and flip[b] < 0:
+            flip[a], flip[b] = b, a
+    cost = distances**2
+    # Those with their nearest partner cannot gain; whoever can has a part in an exchange that helps.
+    loose = np.flatnonzero(distances[np.arange(count), flip] > distances.min(axis=1) + 1e-12)
+    for a in [*loose.tolist()] * 2:
+        for b in range(count):
+            if a == b:
+                continue
+            c, d = int(flip[a]), int(flip[b])
+            now = {tuple(sorted(pair)) for pair in ((a, c), (b, d))}
+            for pairing in ([(a, b), (c, d)], [(a, d), (b, c)], [(a, a), (c, c), (b, d)], [(b, b), (d, d), (a, c)]):
+                then = {tuple(sorted(pair)) for pair in pairing}
+                members = [m for pair in then for m in set(pair)]
+                valid = sorted(members) == sorted({a, b, c, d})
+                if valid and _cost(cost, then) < _cost(cost, now) - 1e-12:
+                    for x, y in then:
+                        flip[x], flip[y] = y, x
+                    break
+    return flip
+
+
+def _cost(cost: Float, pairs: set[tuple[int, ...]]) -> float:
+    return float(sum((1 if x == y else 2) * cost[x, y] for x, y in pairs))
+
+
+def _doubts(shape: Complex, flip: NDArray[np.intp], agreement: Float) -> dict[int, str]:
+    distances = _distances(shape)
+    doubts: dict[int, str] = {}
+    for m, partner in enumerate(flip.tolist()):
+        own = distances[m, partner]
+        others = np.delete(distances[m], partner)
+        rival = int(np.delete(np.arange(len(shape)), partner)[others.argmin()])
+        if own > _FAR:
+            doubts[m] = f"{m} and {partner} are no mirror images: {own:.2f} radii of the face apart"
+        elif own > _AMBIGUOUS * others.min():
+            doubts[m] = f"{m} could go with {rival} nearly as well as with {partner}"
+        elif agreement[m] < 0.9:
+            doubts[m] = f"{m} goes with {partner} in only {100 * agreement[m]:.0f} % of random halves of the faces"
+    # What is doubtful of one is of its partner.
+    for m, why in list(doubts.items()):
+        doubts.setdefault(int(flip[m]), why)
+    return dict(sorted(doubts.items()))

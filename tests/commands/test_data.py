@@ -1,0 +1,86 @@
+"""data check, data flip and data pack, run as a user runs them."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from acrloss.cli import main
+from acrloss.readers import read_annotations
+from acrloss.schemes import get_scheme
+from acrloss.synthetic import generate, write_dataset
+
+
+@pytest.fixture(scope="module")
+def five_points(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV file of 60 faces of five landmarks, which no built-in scheme has."""
+    folder = tmp_path_factory.mktemp("five")
+    marks = generate(60, seed=2, size=160).landmarks[:, [36, 45, 30, 48, 54]]
+    rows = ["image,split," + ",".join(f"x{i},y{i}" for i in range(5))]
+    for i, face in enumerate(marks):
+        cv2.imwrite(str(folder / f"{i}.png"), np.full((160, 160, 3), 4 * i, np.uint8))
+        rows.append(f"{i}.png,{'train' if i < 50 else 'test'}," + ",".join(f"{v:.3f}" for v in face.ravel()))
+    (folder / "faces.csv").write_text("\n".join(rows))
+    return folder
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The last line on standard error of a command that must fail with status 2."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    last = capsys.readouterr().err.rstrip().splitlines()[-1]
+    assert last.startswith("error: ")
+    return last
+
+
+def test_check_reports_and_succeeds(faces_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(faces_csv), "--output", str(tmp_path / "check")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.rstrip().endswith(f"results: {tmp_path / 'check' / 'check.html'}")
+    assert "findings in 24 faces" in shown.out
+    assert "24 complete faces of 68 landmarks are too few" in shown.err
+    assert json.loads((tmp_path / "check" / "check.json").read_text())["faces"] == 24
+    assert "no such file" in fails(capsys, "data", "check", tmp_path / "none")
+
+
+def test_own_landmarks_from_check_to_training_data(
+    five_points: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Every command that needs a scheme names the one that makes it.
+    assert "acrloss data flip SOURCE" in fails(capsys, "data", "check", five_points)
+    scheme = tmp_path / "five.yaml"
+    assert main(["data", "flip", str(five_points), "--output", str(scheme)]) == 0
+    shown = capsys.readouterr()
+    assert "2 pairs: 0-1 3-4" in shown.out
+    assert "on the middle line: 2" in shown.out
+    assert shown.out.rstrip().endswith(f"results: {scheme}")
+    assert "unsure" not in shown.err
+    assert "do not mirror" not in shown.err
+    assert cv2.imread(str(tmp_path / "five.png")) is not None
+    assert get_scheme(scheme).flip == (1, 0, 2, 4, 3)
+    assert get_scheme(scheme).name == "five"
+    packed = tmp_path / "packed"
+    arguments = ["data", "pack", str(five_points), str(packed), "--scheme", str(scheme)]
+    assert main([*arguments, "--crop.size", "64", "--crop.enlargement", "1.5"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"results: {packed}")
+    faces = read_annotations(packed)
+    assert faces.scheme == get_scheme(scheme)
+    assert faces.splits.count("train") == 50
+    assert main(["data", "check", str(packed), "--output", str(tmp_path / "check")]) == 0
+    assert "not an empty folder" in fails(capsys, *arguments)
+
+
+def test_flip_compares_with_what_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dataset(tmp_path / "faces", 60, 0)
+    arguments = ["data", "flip", str(tmp_path / "faces"), "--output"]
+    assert main([*arguments, str(tmp_path / "a.yaml"), "--name", "mine"]) == 0
+    assert "scheme ibug68 has the same pairs" in capsys.readouterr().err
+    assert get_scheme(tmp_path / "a.yaml").name == "mine"
+    wrong = (tmp_path / "a.yaml").read_text().replace("- [0, 16]\n- [1, 15]", "- [0, 15]\n- [1, 16]")
+    (tmp_path / "wrong.yaml").write_text(wrong)
+    assert main([*arguments, str(tmp_path / "b.yaml"), "--scheme", str(tmp_path / "wrong.yaml")]) == 0
+    assert "scheme mine pairs landmarks [0, 1, 15, 16] otherwise" in capsys.readouterr().err
+    assert "exists" in fails(capsys, *arguments, tmp_path / "b.yaml")
+    assert ".yaml" in fails(capsys, *arguments, tmp_path / "b.png")
