@@ -221,7 +221,8 @@ def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -
     }
     missing = np.isnan(annotations.landmarks[..., 0])
     flags = np.where(missing, 0, np.where(annotations.visible, 2, 1))
-    keypoints = np.concatenate([np.where(missing[..., None], 0, annotations.landmarks), flags[..., None]], axis=-1)
+    landmarks = np.where(missing[..., None], 0, annotations.landmarks).round(6)
+    keypoints = np.concatenate([landmarks, flags[..., None]], axis=-1)
     boxes = np.where(np.isnan(annotations.boxes), annotations.landmark_boxes(), annotations.boxes)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     files: dict[str, list[int]] = {}
@@ -242,7 +243,7 @@ def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -
                 "category_id": 1,
                 "iscrowd": 0,
                 "num_keypoints": int((flags[i] > 0).sum()),
-                "keypoints": [int(v) if v == int(v) else round(v, 6) for v in keypoints[i].ravel().tolist()],
+                "keypoints": [int(v) if v.is_integer() else v for v in keypoints[i].ravel().tolist()],
                 "area": round(float(areas[i]), 3),
             }
             if not np.isnan(annotations.boxes[i, 0]):
