@@ -1,9 +1,8 @@
 """Annotated faces as crops ready for a network."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
-
-import os
 
 import cv2
 import numpy as np
