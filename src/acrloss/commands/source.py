@@ -6,7 +6,7 @@ from typing import Any
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.models import LandmarkNet
-from acrloss.readers import read_annotations
+from acrloss.readers import read_annotations, recognise
 from acrloss.terminal import notes, progress
 
 
@@ -40,6 +40,8 @@ def read_data(values: Any, **options: Any) -> Annotations:
         **{**options, **values.data_options},
     )
     notes.print(annotations.summary(), markup=False, soft_wrap=True)
+    if values.format is None and not values.data.startswith("synthetic"):
+        notes.print(f"format: {recognise(Path(values.data))}, recognised by looking")
     for reason in annotations.skipped[:5]:
         notes.print(f"  left out: {reason}", markup=False, soft_wrap=True)
     if len(annotations.skipped) > 5:

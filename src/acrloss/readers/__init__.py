@@ -105,7 +105,7 @@ def read_annotations(
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    name = format or _recognise(path)
+    name = format or recognise(path)
     if name not in FORMATS:
         raise DataError(f"unknown format {name!r}; give one of {', '.join(FORMATS)}")
     read_faces = FORMATS[name].read_faces
@@ -124,7 +124,12 @@ def read_annotations(
         raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
 
 
-def _recognise(path: Path) -> str:
+def recognise(path: Path) -> str:
+    """The name in `FORMATS` of the format that a file or folder looks like.
+
+    Raises:
+        DataError: it looks like none of them, or like several.
+    """
     names = [name for name, module in FORMATS.items() if module.recognises(path)]
     general = {_MORE_GENERAL.get(name) for name in names}
     names = [name for name in names if name not in general]
