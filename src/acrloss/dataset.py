@@ -1,6 +1,5 @@
 """Annotated faces as crops ready for a network."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -158,11 +157,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 def limit_worker_threads(_: int) -> None:
-    """Workers give way to the network: one thread each and a lower priority (pass as `worker_init_fn`).
-
-    On few cores, a worker that takes one of them from the network's threads makes all of them wait.
-    """
+    """Workers share the cores with the network: one thread each (pass as `worker_init_fn`)."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(10)
