@@ -221,31 +221,29 @@ class NormalizedMeanError(MeanOverFaces):
         return nme
 
 
-class FailureRate(MeanOverFaces):
-    """Share of faces with NME > `threshold` (both in %), in %."""
-
-    higher_is_better = False
+class _AtThreshold(MeanOverFaces):
+    """What takes a threshold on the NME, in %."""
 
     def __init__(
         self, scheme: Scheme, normalizer: Normalizer | Literal["given"], threshold: float, **options: Any
     ) -> None:
         super().__init__(scheme, normalizer, **options)
         self.threshold = _positive(threshold)
+
+
+class FailureRate(_AtThreshold):
+    """Share of faces with NME > `threshold` (both in %), in %."""
+
+    higher_is_better = False
 
     def face_values(self, nme: Float) -> Float:
         return face_failures(nme, self.threshold)
 
 
-class AreaUnderCED(MeanOverFaces):
+class AreaUnderCED(_AtThreshold):
     """Area under the CED from 0 to `threshold` (in %) over `threshold`, in %; exact, not sampled."""
 
     higher_is_better = True
-
-    def __init__(
-        self, scheme: Scheme, normalizer: Normalizer | Literal["given"], threshold: float, **options: Any
-    ) -> None:
-        super().__init__(scheme, normalizer, **options)
-        self.threshold = _positive(threshold)
 
     def face_values(self, nme: Float) -> Float:
         return face_areas(nme, self.threshold)

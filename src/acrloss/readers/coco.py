@@ -24,7 +24,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.images import image_size
 from acrloss.readers.faces import Face
-from acrloss.readers.json import kind_of, load
+from acrloss.readers.json import describe, kind_of, load
 from acrloss.readers.locate import locate
 from acrloss.readers.numbers import numbers, text
 from acrloss.readers.splits import split_named
@@ -145,7 +145,8 @@ def _faces(
             face = Face(where, located[key], landmarks, visible, split=split_named(file.stem))
             if values.get("bbox") is not None:
                 face.box = _corners(values["bbox"])
-            _attributes(face, values.get("attributes"))
+            if isinstance(attributes := values.get("attributes"), dict):
+                describe(face, attributes)
         except ValueError as error:
             skipped.append(f"{where}: {error}")
             continue
@@ -181,17 +182,6 @@ def _corners(bbox: object) -> tuple[float, float, float, float]:
         raise ValueError(f"bbox: expected x, y and a width and height above 0, got {values[:6]}")
     x, y, width, height = values
     return x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5
-
-
-def _attributes(face: Face, values: object) -> None:
-    if not isinstance(values, dict):
-        return
-    if values.get("person"):
-        face.person = text(values["person"], "person")
-    if values.get("split"):
-        face.split = text(values["split"], "split")
-    if isinstance(values.get("subsets"), list):
-        face.subsets = frozenset(text(tag, "subsets") for tag in values["subsets"])
 
 
 def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:

@@ -5,15 +5,34 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from acrloss.errors import DataError
+from acrloss.readers.numbers import text
 
 MAX_BYTES = 1_000_000_000
 _HEAD = 1 << 20
 _TAIL = 1 << 16
 # The keys by which the two JSON formats differ; whichever comes first, for the order of keys is anybody's.
 _KEYS = re.compile(rb'"(?:(shapes|imagePath)|(images|annotations|categories))"\s*:')
+
+
+class Described(Protocol):
+    """A face, read or half read, that knows where it belongs."""
+
+    person: str
+    split: str
+    subsets: frozenset[str]
+
+
+def describe(face: Described, values: dict[str, Any]) -> None:
+    """Set what our writers note beside a face: person, split and subsets, where `values` has them."""
+    if values.get("person"):
+        face.person = text(values["person"], "person")
+    if values.get("split"):
+        face.split = text(values["split"], "split")
+    if isinstance(values.get("subsets"), list):
+        face.subsets = frozenset(text(tag, "subsets") for tag in values["subsets"])
 
 
 def load(file: Path) -> dict[str, Any]:

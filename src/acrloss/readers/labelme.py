@@ -27,7 +27,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.images import image_size
 from acrloss.readers.faces import Face
-from acrloss.readers.json import kind_of, load
+from acrloss.readers.json import describe, kind_of, load
 from acrloss.readers.locate import locate
 from acrloss.readers.names import LandmarkNames
 from acrloss.readers.numbers import numbers, text
@@ -159,7 +159,7 @@ def _groups(path: Path, file: Path, skipped: list[str], same: dict[tuple[str, ..
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict) and (key := reprlib.repr(row.get("group_id"))) in groups:
             try:
-                _describe(groups[key], row)
+                describe(groups[key], row)
             except ValueError as error:
                 groups[key].fault = groups[key].fault or str(error)
     faces = []
@@ -191,15 +191,6 @@ def _add(found: _Found, shape: dict[str, Any]) -> None:
     found.names.append(text(str(label) if isinstance(label, int) else label, "label"))
     found.points += flat
     found.visible.append(not (isinstance(flags, dict) and any(flags.get(name) is True for name in _HIDDEN)))
-
-
-def _describe(found: _Found, row: dict[str, Any]) -> None:
-    if row.get("person"):
-        found.person = text(row["person"], "person")
-    if row.get("split"):
-        found.split = text(row["split"], "split")
-    if isinstance(row.get("subsets"), list):
-        found.subsets = frozenset(text(tag, "subsets") for tag in row["subsets"])
 
 
 def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:
