@@ -156,7 +156,7 @@ def test_missing_and_foreign_files_are_one_line(saved: Path, tmp_path: Path) -> 
     refused(tmp_path, "there is no model file")
     save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
     refused(tmp_path / "foreign.safetensors", "is no acrloss model; give the best.safetensors of a run")
-    refused(altered(saved, version=2), r"written by a newer acrloss \(format 2\); upgrade acrloss")
+    refused(altered(saved, version=3), r"written by a newer acrloss \(format 3\); upgrade acrloss")
 
 
 @pytest.mark.parametrize(

@@ -1,32 +1,50 @@
-"""Adaptive coordinate-based regression (ACR) loss for face landmarks; needs torch and NumPy only."""
+"""Adaptive coordinate-based regression (ACR) loss for face landmarks; the loss needs torch and NumPy only.
 
-from acrloss.losses import (
-    ACRLoss,
-    GaussianNLLLoss,
-    L1Loss,
-    L2Loss,
-    LandmarkLoss,
-    RectifiedWingLoss,
-    SmoothL1Loss,
-    SoftWingLoss,
-    WingLoss,
-    acr_loss,
-    create_loss,
-    gaussian_nll_loss,
-    l1_loss,
-    l2_loss,
-    loss_names,
-    rectified_wing_loss,
-    smooth_acr_loss,
-    smooth_l1_loss,
-    soft_wing_loss,
-    wing_loss,
-)
-from acrloss.schedule import ModeSchedule
-from acrloss.shape_model import ShapeModel
+Names are imported when they are first used: the loss does not load OpenCV, nor `Predictor` torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acrloss.faces import Faces as Faces
+    from acrloss.losses import (
+        ACRLoss,
+        GaussianNLLLoss,
+        L1Loss,
+        L2Loss,
+        LandmarkLoss,
+        RectifiedWingLoss,
+        SmoothL1Loss,
+        SoftWingLoss,
+        WingLoss,
+        acr_loss,
+        create_loss,
+        gaussian_nll_loss,
+        l1_loss,
+        l2_loss,
+        loss_names,
+        rectified_wing_loss,
+        smooth_acr_loss,
+        smooth_l1_loss,
+        soft_wing_loss,
+        wing_loss,
+    )
+    from acrloss.predictor import Predictor as Predictor
+    from acrloss.schedule import ModeSchedule
+    from acrloss.shape_model import ShapeModel
 
 __version__ = "0.1.0"
 
+# Where names live that are not in acrloss.losses.
+_HOMES = {
+    "Faces": "acrloss.faces",
+    "ModeSchedule": "acrloss.schedule",
+    "Predictor": "acrloss.predictor",
+    "ShapeModel": "acrloss.shape_model",
+}
+
+# Without Faces and Predictor: `from acrloss import *` must work where nothing but torch and NumPy is installed.
 __all__ = [
     "ACRLoss",
     "GaussianNLLLoss",
@@ -51,3 +69,13 @@ __all__ = [
     "soft_wing_loss",
     "wing_loss",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES and name not in __all__:
+        raise AttributeError(f"module 'acrloss' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "acrloss.losses")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_HOMES})

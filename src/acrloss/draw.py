@@ -105,6 +105,40 @@ def draw_landmarks(
     return canvas
 
 
+def draw_faces(image: Image, landmarks: ArrayLike, scheme: Scheme, boxes: ArrayLike) -> Image:
+    """A new picture with every face's landmarks and box drawn on it, as `draw_landmarks` draws one.
+
+    Args:
+        image: (H, W, 3) uint8 RGB; left as it is.
+        landmarks: (N, M, 2) pixels; NaN points are left out.
+        scheme: gives the contours that join the points.
+        boxes: (N, 4) x0, y0, x1, y1 in pixels.
+
+    Returns:
+        (H·f, W·f, 3) uint8 RGB with f = `enlargement(image)`.
+    """
+    _check_image(image)
+    factor = enlargement(image)
+    canvas = np.array(image) if factor == 1 else resize(image, factor)
+    height, width = canvas.shape[:2]
+    for points, box in zip(np.asarray(landmarks, np.float64), np.asarray(boxes, np.float64), strict=True):
+        points, corners = scale_points(points, factor), scale_points(box.reshape(2, 2), factor)
+        around = np.concatenate([points[np.isfinite(points).all(axis=1)], corners])
+        # Each face on its own part of the picture: copies of all of it would cost seconds in a crowd.
+        margin = 0.1 * (around.max(axis=0) - around.min(axis=0)).max() + 4
+        left, top = np.clip(np.floor(around.min(axis=0) - margin), 0, None).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(around.max(axis=0) + margin), 0, (width, height)).astype(int).tolist()
+        if right - left < 2 or bottom - top < 2:
+            continue
+        part = np.ascontiguousarray(canvas[top:bottom, left:right])
+        grown = enlargement(part)
+        drawn = draw_landmarks(part, points - (left, top), scheme, box=(corners - (left, top)).ravel())
+        if grown > 1:
+            drawn = np.asarray(cv2.resize(drawn, part.shape[1::-1], interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        canvas[top:bottom, left:right] = drawn
+    return canvas
+
+
 def value_colours(values: ArrayLike, value_range: tuple[float, float] | None = None) -> list[Colour]:
     """Viridis RGB colours of (M,) values; values outside the range take its end's colour, NaN is grey."""
     level = np.asarray(values, dtype=np.float64)

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from acrloss.annotations import Annotations
 from acrloss.bootstrap import mean_intervals
+from acrloss.box_map import best_match
 from acrloss.crop import CropSpec, crop_matrix, to_image
 from acrloss.dataset import LandmarkDataset
 from acrloss.errors import DataError
+from acrloss.images import read_image
 from acrloss.metrics import (
     Normalizer,
     area_under_ced,
@@ -26,7 +27,7 @@ from acrloss.metrics import (
     mean_known,
     normalizer_lengths,
 )
-from acrloss.models import LandmarkNet
+from acrloss.predictor import Localizer, Predictor
 
 Float = NDArray[np.float64]
 Interval = tuple[float, float]
@@ -139,11 +140,10 @@ class Evaluation:
 
 
 def predict_annotated(
-    network: LandmarkNet,
+    network: Localizer,
     annotations: Annotations,
     *,
     batch_size: int = 64,
-    device: str | torch.device = "cpu",
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda batches, count: batches,
 ) -> Float:
     """(N, M, 2) landmarks that `network` finds, in pixels of the images; NaN where an image cannot be read.
@@ -155,11 +155,9 @@ def predict_annotated(
     """
     dataset = LandmarkDataset(annotations, network.crop, keep=False)
     found = np.full(annotations.landmarks.shape, np.nan)
-    network = network.to(device).eval()
     loader = DataLoader(dataset, batch_size=batch_size)
     for batch in progress(loader, len(loader)):
-        with torch.inference_mode():
-            landmarks = network(batch["image"].to(device))[..., :2].double().cpu().numpy()
+        landmarks, _ = network.locate_crops(batch["image"].permute(0, 2, 3, 1).numpy())
         for index, readable, matrix, points in zip(
             batch["index"].tolist(), batch["readable"].tolist(), batch["matrix"].numpy(), landmarks, strict=True
         ):
@@ -167,6 +165,31 @@ def predict_annotated(
                 raise DataError(f"the network's landmarks for {annotations.images[index]} are not finite; retrain it")
             if readable:
                 found[index] = to_image(points, matrix, network.crop.size)
+    return found
+
+
+def predict_detected(
+    predictor: Predictor,
+    annotations: Annotations,
+    *,
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda faces, count: faces,
+) -> Float:
+    """(N, M, 2) landmarks found without the annotated boxes: by the face detector, as on any photograph.
+
+    Each annotated face takes what was found in the detector's box that fits it best. NaN where there is none, or the
+    image cannot be read.
+    """
+    boxes = predictor.model.crop.boxes(annotations)
+    found = np.full(annotations.landmarks.shape, np.nan)
+    for i in progress(range(len(annotations)), len(annotations)):
+        try:
+            image = read_image(annotations.images[i])
+        except DataError:
+            continue
+        mapped = predictor.map_boxes(predictor.detector(image).boxes)
+        match = best_match(boxes[i], mapped)
+        if match is not None:
+            found[i] = predictor.locate_boxes(image, mapped[match : match + 1])[0][0]
     return found
 
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from acrloss.box_map import BoxMap, box_maps_from
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
@@ -22,7 +23,9 @@ from acrloss.schemes import Scheme
 # The paper's names for timm's networks.
 ALIASES = {"mobilenetv2": "mobilenetv2_100"}
 FORMAT = "acrloss-model"
-VERSION = 1
+VERSION = 2
+# A landmark's confidence is the probability that it lies within this share of the crop's side of the truth.
+CLOSE = 0.05
 
 
 class LandmarkNet(nn.Module):
@@ -32,6 +35,11 @@ class LandmarkNet(nn.Module):
         scheme: which landmarks the network gives.
         crop: how faces must be cut out for it.
         settings: the keyword arguments that build the same network again (for the checkpoint).
+        mean_shape: (M, 2) in crop units, an upright face: what tells how far a face is turned; None if unknown.
+        box_maps: name of a face detector -> how its boxes map to those that the crop is made from; "landmarks" stands
+            for the tight box around the landmarks, where the crop is made from another.
+        spread: gives the logarithm of each landmark's expected error, in crop units, from the backbone's features;
+            None until `acrloss.calibrate` has measured it.
     """
 
     mean: Tensor
@@ -44,6 +52,7 @@ class LandmarkNet(nn.Module):
         crop: CropSpec,
         mean_shape: NDArray[np.float64] | Tensor | None = None,
         channels: int = 2,
+        spread: bool = False,
     ) -> None:
         """
         Args:
@@ -52,6 +61,7 @@ class LandmarkNet(nn.Module):
             crop: the crop that the network sees.
             mean_shape: (M, 2) in crop units, where the untrained network puts the landmarks; the middle if None.
             channels: outputs per landmark: 2 for x and y, 4 with a log-variance for each.
+            spread: make room for the layer `spread`.
 
         Raises:
             DataError: the backbone is unknown.
@@ -59,6 +69,8 @@ class LandmarkNet(nn.Module):
         """
         super().__init__()
         self.scheme, self.crop = scheme, crop
+        self.box_maps: dict[str, BoxMap] = {}
+        self.mean_shape = None if mean_shape is None else np.asarray(mean_shape, dtype=np.float64)
         self.settings = {"backbone": backbone, "channels": channels}
         self.backbone = _create_backbone(backbone, crop.size)
         config = cast("dict[str, Any]", self.backbone.pretrained_cfg)
@@ -76,6 +88,9 @@ class LandmarkNet(nn.Module):
             if shape.shape != (scheme.num_landmarks, 2) or not shape.isfinite().all():
                 raise ValueError(f"expected a finite mean shape ({scheme.num_landmarks}, 2), got {tuple(shape.shape)}")
             start[:, :2] = shape
+        self.spread: nn.Linear | None = None
+        if spread:
+            self.add_spread(nn.Linear(features, scheme.num_landmarks))
         # Small rather than zero weights: the backbone learns from the first step on.
         nn.init.normal_(self.head.weight, std=1e-3)
         self.head.bias.data.copy_(start.flatten())
@@ -84,23 +99,67 @@ class LandmarkNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, size, size) RGB images with values 0 to 255, uint8 or float, to (N, M, channels) in crop units."""
-        features = self.backbone((images.to(self.mean.dtype) - self.mean) / self.std)
+        return self.landmarks(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 3, size, size) RGB images with values 0 to 255, uint8 or float, to the backbone's (N, F) features."""
+        features: Tensor = self.backbone((images.to(self.mean.dtype) - self.mean) / self.std)
+        return features
+
+    def landmarks(self, features: Tensor) -> Tensor:
+        """(N, F) features to (N, M, channels) in crop units."""
         landmarks: Tensor = self.head(features)
-        return landmarks.view(len(images), self.scheme.num_landmarks, -1)
+        return landmarks.reshape(-1, self.scheme.num_landmarks, landmarks.shape[1] // self.scheme.num_landmarks)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the network with its scheme and crop as one .safetensors file, atomically."""
-        from safetensors.torch import save
+    def add_spread(self, layer: nn.Linear) -> None:
+        """Take `layer`, features to (N, M) logarithms of the expected error in crop units, as `spread`."""
+        self.spread = layer
+        self.settings["spread"] = True
 
+    def locate(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Landmarks and confidence.
+
+        Args:
+            images: (N, 3, size, size) RGB images with values 0 to 255, uint8 or float.
+
+        Returns:
+            (N, M, 2) landmarks in crop units; and (N, M) probabilities that a landmark lies within `CLOSE` of the
+            truth, for errors that follow a Rayleigh distribution; NaN where the network has no `spread`.
+        """
+        features = self.features(images)
+        landmarks = self.landmarks(features)[..., :2]
+        if self.spread is None:
+            return landmarks, torch.full_like(landmarks[..., 0], torch.nan)
+        expected = self.spread(features).clamp(-20, 5).exp()
+        return landmarks, -torch.expm1(-torch.pi / 4 * (CLOSE / expected) ** 2)
+
+    def locate_crops(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """As `locate`, for an array of (N, size, size, 3) uint8 RGB crops; puts the network into evaluation mode."""
+        self.eval()
+        images = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self.mean.device)
+        with torch.inference_mode():
+            landmarks, confidence = self.locate(images)
+        return landmarks.double().cpu().numpy(), confidence.double().cpu().numpy()
+
+    def description(self) -> str:
+        """What a file needs besides the tensors, as JSON."""
         about = {
             "version": VERSION,
             "settings": self.settings,
             "scheme": self.scheme.to_dict(),
             "crop": self.crop.to_dict(),
+            "mean_shape": None if self.mean_shape is None else self.mean_shape.round(6).tolist(),
+            "box_maps": {name: value.to_dict() for name, value in self.box_maps.items()},
         }
+        return json.dumps(about)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network with its scheme and crop as one .safetensors file, atomically."""
+        from safetensors.torch import save
+
         tensors = {name: value.contiguous() for name, value in self.state_dict().items()}
         # All in one entry: safetensors writes several in random order, and equal networks should be equal files.
-        return write_atomic(path, save(tensors, {FORMAT: json.dumps(about)}))
+        return write_atomic(path, save(tensors, {FORMAT: self.description()}))
 
     @classmethod
     def load(cls, path: str | Path) -> "LandmarkNet":
@@ -129,8 +188,10 @@ class LandmarkNet(nn.Module):
                 network = cls(
                     scheme=Scheme.from_dict(about["scheme"]),
                     crop=CropSpec(**about["crop"]),
+                    mean_shape=None if about.get("mean_shape") is None else np.array(about["mean_shape"]),
                     **about["settings"],
                 )
+                network.box_maps = box_maps_from(about.get("box_maps", {}))
                 network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         except DataError:
             raise

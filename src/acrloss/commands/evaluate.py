@@ -7,19 +7,22 @@ form of COFW-68.
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from acrloss.commands.source import add_data_arguments, choose_split, load_network, read_data
+import numpy as np
+
+from acrloss.commands.source import add_data_arguments, choose_split, read_data
 from acrloss.errors import DataError
-from acrloss.evaluate import evaluate, predict_annotated
+from acrloss.evaluate import evaluate, predict_annotated, predict_detected
 from acrloss.predictions import read_predictions
+from acrloss.predictor import Predictor, load_model
 from acrloss.run_report import normalizer_table, occlusion_table, region_table, score_table, write_run_report
 from acrloss.terminal import is_wide, notes, print_table, progress, results_in
 
 
 def add_arguments(parser: Any) -> None:
     parser.add_argument(
-        "run", type=Path | None, nargs="?", default=None, help="run folder or model file (.safetensors)"
+        "run", type=str | None, nargs="?", default=None, help="run folder, model file or packaged model (default)"
     )
     parser.add_argument(
         "--predictions", type=Path | None, default=None, help="score this file or folder instead of a network"
@@ -28,6 +31,13 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument(
         "--split", type=str | None, default=None, help='split to score; "test" if the data has it, else all'
     )
+    parser.add_argument(
+        "--boxes",
+        type=Literal["true", "detected"],
+        default="true",
+        help="crop around the annotated face, or around what the face detector finds",
+    )
+    parser.add_argument("--detector", type=str, default="auto", help="face detector: auto, yuface or mtcnn")
     parser.add_argument(
         "--output",
         type=Path | None,
@@ -41,19 +51,27 @@ def run(parsed: Any) -> None:
     if (values.run is None) == (values.predictions is None):
         raise DataError("give either a run folder (or model file) or --predictions FILE, and not both")
     if values.run is not None:
-        run_path = Path(values.run)
-        network = load_network(run_path)
+        network = load_model(values.run)
         annotations = read_data(values)
         if annotations.scheme != network.scheme:
             raise DataError(
-                f"{values.data} is of scheme {annotations.scheme.name}, but {run_path} gives {network.scheme.name}; "
+                f"{values.data} is of scheme {annotations.scheme.name}, but {values.run} gives {network.scheme.name}; "
                 "evaluate on data of the network's scheme"
             )
         annotations = choose_split(annotations, values.split, values.data)
-        found = predict_annotated(network, annotations, progress=lambda batches, n: progress(batches, "scoring", n))
+        if values.boxes == "true":
+            found = predict_annotated(network, annotations, progress=lambda batches, n: progress(batches, "scoring", n))
+        else:
+            predictor = Predictor(network, detector=values.detector)
+            found = predict_detected(predictor, annotations, progress=lambda faces, n: progress(faces, "scoring", n))
+            count = int(np.isfinite(found).all(axis=(1, 2)).sum())
+            notes.print(f"{predictor.detector.name} found {count} of {len(found)} faces; the others are not scored")
         evaluation = evaluate(annotations, found)
-        folder = (run_path if run_path.is_dir() else run_path.parent) / "evaluation"
-        source, title = shlex.quote(str(run_path)), None
+        path = Path(values.run)
+        # A packaged model lies in the installation, which is no place for results.
+        folder = (path if path.is_dir() else path.parent) / "evaluation"
+        source, title = shlex.quote(values.run), None
+        source += " --boxes detected" if values.boxes == "detected" else ""
     else:
         annotations = choose_split(read_data(values), values.split, values.data)
         predictions = read_predictions(values.predictions, annotations)

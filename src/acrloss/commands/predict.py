@@ -1,45 +1,105 @@
-"""Find the landmarks of a face in each photograph and write them as JSON, as .pts and drawn on the picture."""
+"""Find faces and their landmarks in photographs or a video; draws them and writes them as JSON and .pts.
+
+Give image files, folders, patterns such as 'photos/**/*.jpg', one video file, or a camera's number. The packaged model
+is used unless --model names another; faces are detected unless --box gives the face's place.
+"""
 
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.source import load_network
+from acrloss.draw import save_png
 from acrloss.errors import DataError
-from acrloss.predict import predict_file
+from acrloss.predictor import VIDEO_SUFFIXES, Predictor, as_rgb, check_boxes, image_files
 from acrloss.terminal import notes, progress, results_in
 
 
 def add_arguments(parser: Any) -> None:
-    parser.add_argument("run", type=Path, help="run folder or model file (.safetensors)")
-    parser.add_argument("images", type=Path, nargs="+", help="image files")
+    parser.add_argument("images", type=str, nargs="+", help="images, folders, patterns, a video, or a camera 0, 1 …")
     parser.add_argument(
-        "--box", type=str | None, default=None, help="x0,y0,x1,y1 of the face in pixels; the whole image if not given"
+        "--model", type=str, default="default", help="packaged model (acrloss models), run folder, or model file"
     )
+    parser.add_argument(
+        "--box", type=str | None, default=None, help="x0,y0,x1,y1 of the face in pixels, instead of detection"
+    )
+    parser.add_argument("--detector", type=str, default="auto", help="face detector: auto, yuface or mtcnn")
     parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder of the results")
+    parser.add_argument(
+        "--format", type=str | None, default=None, help="write all faces as a data set too: csv, coco, cvat, imglab …"
+    )
+    parser.add_argument("--seconds", type=float, default=0.0, help="stop a video or camera after so long; 0: never")
 
 
 def run(parsed: Any) -> None:
     _, values = parsed
-    box = parse_box(values.box) if values.box is not None else None
-    network = load_network(Path(values.run))
-    images = [Path(image) for image in values.images]
+    box = check_boxes(parse_box(values.box)) if values.box is not None else None
+    sources, folder = [str(source) for source in values.images], Path(values.output)
+    for source in sources:
+        if Path(source).suffix in (".safetensors", ".onnx") or (Path(source) / "best.safetensors").is_file():
+            raise DataError(f"{source} is a model; give it with --model {source}")
+    moving = [s for s in sources if s.isdecimal() or Path(s).suffix.lower() in VIDEO_SUFFIXES]
+    if moving and len(sources) > 1:
+        raise DataError("give one video or camera alone")
+    if moving and (box is not None or values.format is not None):
+        raise DataError("--box and --format are for images; a video's faces are detected and written as CSV")
+    files = [] if moving else image_files(sources)
+    _refuse_equal_names(files)
+    predictor = Predictor(values.model, detector=values.detector)
     if box is None:
-        notes.print("no --box: each whole image is taken as the face's box")
-    if len({image.stem for image in images}) < len(images):
-        raise DataError("two images have the same name, and so would their results; give them in separate commands")
-    folder, failed = Path(values.output), 0
-    for image in progress(images, "predicting", len(images)):
+        # Asked for now, so that a missing detector is known before any work.
+        predictor.detector  # noqa: B018
+    if moving:
+        from acrloss.video import predict_video
+
+        results_in(predict_video(predictor, sources[0], folder, values.seconds))
+        return
+    found, failed, faceless = [], 0, []
+    for path in progress(files, "predicting", len(files)):
         try:
-            predict_file(network, image, box, folder / image.stem)
+            pixels = as_rgb(path)
         except DataError as error:
             # One bad image must not cost the results of the others.
             notes.print(f"left out: {error}", style="yellow", markup=False, soft_wrap=True)
             failed += 1
-    if failed == len(images):
+            continue
+        faces = predictor(pixels, box, name=str(path))
+        faces.write_json(folder / f"{path.stem}.json")
+        faces.write_pts(folder / f"{path.stem}.pts")
+        save_png(folder / f"{path.stem}.png", faces.draw(pixels))
+        found.append(faces)
+        if not len(faces):
+            faceless.append(path)
+    if failed == len(files):
         raise DataError("none of the images could be read; the lines above say why")
     if failed:
-        notes.print(f"{failed} of {len(images)} images left out")
+        notes.print(f"{failed} of {len(files)} images left out")
+    for path in faceless[:5]:
+        notes.print(f"no face found in {path}", markup=False, soft_wrap=True)
+    if len(faceless) > 5:
+        notes.print(f"and in {len(faceless) - 5} more")
+    notes.print(f"{sum(map(len, found))} faces in {len(found)} images")
+    if values.format is not None:
+        _write_data_set(found, folder / values.format, values.format)
     results_in(folder)
+
+
+def _write_data_set(found: Any, folder: Path, format: str) -> None:
+    from acrloss.annotations import concatenate
+    from acrloss.convert import write_annotations
+
+    parts = [faces.to_annotations() for faces in found if len(faces)]
+    if not parts:
+        raise DataError(f"no face was found, so there is none to write as {format}")
+    for note in write_annotations(concatenate(parts), folder, format):
+        notes.print(note, markup=False, soft_wrap=True)
+
+
+def _refuse_equal_names(files: list[Path]) -> None:
+    stems: dict[str, Path] = {}
+    for path in files:
+        if (other := stems.setdefault(path.stem, path)) != path:
+            raise DataError(
+                f"{other} and {path} have the same name, and so would their results; give them in separate commands"
+            )
 
 
 def parse_box(text: str) -> tuple[float, float, float, float]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.models import LandmarkNet
 from acrloss.readers import read_annotations, recognise
 from acrloss.terminal import notes, progress
 
@@ -62,18 +61,3 @@ def choose_split(annotations: Annotations, split: str | None, data: str) -> Anno
     if not len(chosen):
         raise DataError(f"{data} has no faces of split {split!r}; choose another --split")
     return chosen
-
-
-def load_network(path: Path) -> LandmarkNet:
-    """The network of a run folder (its best) or of a model file.
-
-    Raises:
-        DataError: there is none.
-    """
-    if path.is_dir():
-        if not (path / "best.safetensors").is_file():
-            raise DataError(
-                f"{path} is no run folder: it has no best.safetensors; give the --output folder of acrloss train"
-            )
-        path = path / "best.safetensors"
-    return LandmarkNet.load(path)

@@ -12,7 +12,10 @@ from typing import Any
 
 import yaml
 
+from acrloss.annotations import Annotations
+from acrloss.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
 from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.detect import create_detector, installed_detectors
 from acrloss.errors import DataError
 from acrloss.evaluate import evaluate, predict_annotated
 from acrloss.files import write_atomic
@@ -57,20 +60,36 @@ def run(parsed: Any) -> None:
         notes.print(
             f"{unreadable} training images could not be decoded and were left out; see {folder / 'left_out.txt'}"
         )
+    train, val = training_split(annotations, config.validation_share, config.seed)
+    network = LandmarkNet.load(folder / "best.safetensors")
+    calibrate(network, train, val, config)
+    network.save(folder / "best.safetensors")
     # The test faces are touched once, here; data without any is scored on the faces held out for validation.
     scored = annotations.split("test")
     if not len(scored):
-        scored = training_split(annotations, config.validation_share, config.seed)[1]
+        scored = val
     if not len(scored):
         notes.print("no test or validation faces: nothing to score")
         results_in(folder)
         return
-    network = LandmarkNet.load(folder / "best.safetensors")
     predictions = predict_annotated(network, scored, progress=lambda batches, n: progress(batches, "scoring", n))
     evaluation = evaluate(scored, predictions)
     report = write_run_report(folder, evaluation, command=command)
     print_table(*score_table(evaluation))
     results_in(report)
+
+
+def calibrate(network: LandmarkNet, train: Annotations, val: Annotations, config: TrainConfig) -> None:
+    """Measure what predicting on photographs needs: confidences, and where a detector's boxes lie."""
+    fit_confidence(network, train, val, config.augmentation, config.seed, progress)
+    fit_landmark_boxes(network, train)
+    # All detectors, since the network may be used where others are installed.
+    for name in installed_detectors():
+        try:
+            fit_detector_boxes(network, train, create_detector(name), config.seed, progress)
+        except DataError as error:
+            # Whatever these are, the detector takes none for a face: predicting asks for boxes then.
+            notes.print(f"{name}: {error}", markup=False, soft_wrap=True)
 
 
 def settings_text(parser: Any, values: Any) -> str:

@@ -1,0 +1,317 @@
+"""Landmarks of the faces in photographs and videos: find the faces, cut them out, run the network, go back."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acrloss.box_map import BoxMap
+from acrloss.crop import CropSpec, crop_matrix, to_image, warp
+from acrloss.detect import Detections, Detector, create_detector
+from acrloss.errors import DataError
+from acrloss.faces import Faces
+from acrloss.images import read_image
+from acrloss.packaged import find_model
+from acrloss.schemes import Scheme
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+Float = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"}
+VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
+# Faces a network sees at once: enough to be efficient, few enough for any memory.
+_BATCH = 32
+
+
+class Localizer(Protocol):
+    """A network as the predictor needs it: `acrloss.models.LandmarkNet` and `acrloss.onnx_model.OnnxModel` are such."""
+
+    @property
+    def scheme(self) -> Scheme: ...
+    @property
+    def crop(self) -> CropSpec: ...
+    @property
+    def mean_shape(self) -> Float | None: ...
+    @property
+    def box_maps(self) -> dict[str, BoxMap]: ...
+
+    def locate_crops(self, crops: Image) -> tuple[Float, Float]:
+        """(N, size, size, 3) RGB crops to (N, M, 2) landmarks in crop units and (N, M) confidence."""
+        ...
+
+
+def load_model(name: str | Path, threads: int = 0) -> Localizer:
+    """A network to predict with.
+
+    Args:
+        name: a packaged model (`acrloss models` lists them), a run folder, or a .safetensors or .onnx file.
+        threads: of the CPU; 0 leaves the library's choice.
+
+    Raises:
+        DataError: there is no such model, or its file is damaged.
+    """
+    path = find_model(name, ".onnx")
+    if path.suffix == ".onnx":
+        from acrloss.onnx_model import OnnxModel
+
+        return OnnxModel(path, threads)
+    # Only here: torch and timm take longer to load than a photograph takes to process.
+    import torch
+
+    from acrloss.models import LandmarkNet
+
+    if threads:
+        torch.set_num_threads(threads)
+    return LandmarkNet.load(path)
+
+
+class Predictor:
+    """Finds faces and their landmarks.
+
+    >>> predictor = Predictor()  # the packaged model
+    >>> faces = predictor("photo.jpg")
+    >>> faces.landmarks.shape  # faces, landmarks, 2
+    (1, 68, 2)
+
+    Faces are looked at twice: in the crop that the detector's box gives and then, upright and tight, in the crop around
+    the landmarks found there. So boxes need not be exact, and a tilted head costs no accuracy.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Localizer = "default",
+        *,
+        detector: str | Detector = "auto",
+        threads: int = 0,
+        refine: bool = True,
+    ) -> None:
+        """
+        Args:
+            model: a packaged model's name, a run folder, a .safetensors or .onnx file, or a network.
+            detector: "auto", a name (see `acrloss.detect`), or your own. It is created when it is first needed.
+            threads: CPU threads of the network; 0 leaves the library's choice.
+            refine: look at each face a second time.
+
+        Raises:
+            DataError: the model cannot be loaded.
+        """
+        self.model = load_model(model, threads) if isinstance(model, str | Path) else model
+        self.scheme = self.model.scheme
+        self._detector: str | Detector = detector
+        self._refine = refine and (self.model.crop.box == "landmarks" or "landmarks" in self.model.box_maps)
+
+    @property
+    def detector(self) -> Detector:
+        """The face detector.
+
+        Raises:
+            DataError: it is not installed.
+        """
+        if isinstance(self._detector, str):
+            self._detector = create_detector(self._detector)
+        return self._detector
+
+    def __call__(
+        self, image: str | Path | Image | PIL.Image.Image, boxes: ArrayLike | None = None, name: str = ""
+    ) -> Faces:
+        """The faces of one image.
+
+        Args:
+            image: a file; a (H, W), (H, W, 3) RGB or (H, W, 4) RGBA array of uint8, uint16 or floats in [0, 1]; or a
+                PIL image. EXIF orientation is applied.
+            boxes: x0, y0, x1, y1 of a face or (N, 4) of several, in pixels: the kind of box that the network was
+                trained on (`model.crop.box`). Without, the detector looks for faces.
+            name: `Faces.image` of an array; a file has its path.
+
+        Raises:
+            DataError: the image cannot be read, or no detector is installed.
+            ValueError: a box has no extent or is not finite; the array is no image.
+        """
+        name = str(image) if isinstance(image, str | Path) else name
+        pixels = as_rgb(image)
+        if boxes is None:
+            found = self.detector(pixels)
+            return self._faces(name, pixels, found, self.map_boxes(found.boxes))
+        given = check_boxes(boxes)
+        return self._faces(name, pixels, Detections(given, np.ones(len(given))), given)
+
+    def stream(
+        self, sources: str | Path | Iterable[str | Path], failed: list[str] | None = None
+    ) -> Iterator[tuple[Image, Faces]]:
+        """The pixels and faces of many image files, one after the other.
+
+        Args:
+            sources: files, folders (all images in them) and glob patterns; "**" stands for any depth.
+            failed: takes one line for each image that cannot be read, and the others go on; without it the first
+                such image raises.
+
+        Raises:
+            DataError: a source names no image, or an image cannot be read and `failed` is None.
+        """
+        for path in image_files(sources):
+            try:
+                pixels = as_rgb(path)
+            except DataError as error:
+                if failed is None:
+                    raise
+                failed.append(str(error))
+                continue
+            yield pixels, self(pixels, name=str(path))
+
+    def locate(self, image: Image, squares: Float, rotations: Float | None = None) -> tuple[Float, Float]:
+        """Landmarks in given crops of one image: one look, without a detector.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            squares: (N, 3) centre x, centre y and side of each crop, in pixels.
+            rotations: (N,) degrees by which the faces are turned back, counter-clockwise on the screen.
+
+        Returns:
+            (N, M, 2) landmarks in pixels of the image and (N, M) confidence.
+        """
+        size = self.model.crop.size
+        turns = np.zeros(len(squares)) if rotations is None else rotations
+        matrices = [crop_matrix(s, size, rotation=-float(turn)) for s, turn in zip(squares, turns, strict=True)]
+        landmarks = np.empty((len(squares), self.scheme.num_landmarks, 2))
+        confidence = np.empty(landmarks.shape[:2])
+        for start in range(0, len(matrices), _BATCH):
+            part = matrices[start : start + _BATCH]
+            crops = np.stack([warp(image, matrix, size) for matrix in part])
+            points, sure = self.model.locate_crops(crops)
+            confidence[start : start + len(part)] = sure
+            for i, (matrix, found) in enumerate(zip(part, points, strict=True)):
+                landmarks[start + i] = to_image(found, matrix, size)
+        return landmarks, confidence
+
+    def relocate(self, image: Image, landmarks: Float) -> tuple[Float, Float]:
+        """Landmarks in the upright, tight crops around (N, M, 2) `landmarks` known roughly: the second look."""
+        squares, turns = self.crops_around(landmarks)
+        return self.locate(image, squares, turns)
+
+    def crops_around(self, landmarks: Float) -> tuple[Float, Float]:
+        """(N, 3) squares and (N,) rotations in degrees of the upright crops around (N, M, 2) landmarks."""
+        turns = roll(landmarks, self.model.mean_shape)
+        squares = np.empty((len(landmarks), 3))
+        for i, (points, turn) in enumerate(zip(landmarks, turns, strict=True)):
+            angle = np.deg2rad(-turn)
+            upright = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            turned = points @ upright.T
+            box = np.concatenate([turned.min(axis=0), turned.max(axis=0)])[None]
+            if self.model.crop.box != "landmarks":
+                box = self.model.box_maps["landmarks"](box)
+            square = self.model.crop.squares(box)[0]
+            squares[i] = [*(square[:2] @ upright), square[2]]
+        return squares, turns
+
+    def locate_boxes(self, image: Image, boxes: Float) -> tuple[Float, Float]:
+        """Landmarks and confidence of the faces in (N, 4) boxes of the kind that the network was trained on."""
+        landmarks, confidence = self.locate(image, self.model.crop.squares(boxes))
+        return self.relocate(image, landmarks) if self._refine and len(boxes) else (landmarks, confidence)
+
+    def map_boxes(self, boxes: Float) -> Float:
+        """The detector's (N, 4) boxes as the network expects them."""
+        known = self.model.box_maps.get(self.detector.name)
+        # A model that never met this detector takes its boxes as they are; the second look mends most of that.
+        return boxes if known is None else known(boxes)
+
+    def _faces(self, name: str, image: Image, found: Detections, boxes: Float) -> Faces:
+        landmarks, confidence = self.locate_boxes(image, boxes)
+        ids = np.arange(len(boxes), dtype=np.int64)
+        return Faces(name, self.scheme, landmarks, confidence, found.boxes, found.scores, ids)
+
+
+def roll(landmarks: Float, mean_shape: Float | None) -> Float:
+    """(N,) degrees by which each face of (N, M, 2) landmarks is turned against the mean shape, clockwise on the screen.
+
+    The rotation that brings the (M, 2) mean shape closest (Procrustes); 0 where no mean shape is known.
+    """
+    if mean_shape is None:
+        return np.zeros(len(landmarks))
+    model = mean_shape - mean_shape.mean(axis=0)
+    face = landmarks - landmarks.mean(axis=1, keepdims=True)
+    along = (face * model).sum(axis=(1, 2))
+    across = (model[:, 0] * face[..., 1] - model[:, 1] * face[..., 0]).sum(axis=1)
+    return np.asarray(np.rad2deg(np.arctan2(across, along)), dtype=np.float64)
+
+
+def check_boxes(boxes: ArrayLike) -> Float:
+    """(N, 4) from one box or several.
+
+    Raises:
+        ValueError: a box has no extent or is not finite.
+    """
+    array = np.asarray(boxes, dtype=np.float64)
+    array = array[None] if array.ndim == 1 else array
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise ValueError(f"boxes are x0, y0, x1, y1 or (N, 4) of these, not of shape {np.shape(boxes)}")
+    for box in array:
+        if not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+            raise ValueError(f"a box is x0,y0,x1,y1 with x0 < x1 and y0 < y1, not {','.join(f'{v:g}' for v in box)}")
+    return array
+
+
+def as_rgb(image: Any) -> Image:
+    """A file, array or PIL image as (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        DataError: the file cannot be read.
+        ValueError: the array is no image.
+    """
+    if isinstance(image, str | Path):
+        return read_image(str(image))
+    if not isinstance(image, np.ndarray) and hasattr(image, "getexif"):
+        from PIL import ImageOps
+
+        upright = ImageOps.exif_transpose(image)
+        image = np.asarray(upright.convert("RGB") if upright.mode not in ("L", "RGB", "I;16") else upright)
+    array = np.asarray(image)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
+        raise ValueError(f"an image is (H, W), (H, W, 3) or (H, W, 4), not of shape {np.shape(image)}")
+    if array.dtype == np.uint16:
+        array = array >> 8
+    elif np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            raise ValueError("an image of floats has values from 0 to 1; divide it by 255, or give uint8")
+        array = (array * 255).round()
+    elif array.dtype != np.uint8:
+        raise ValueError(f"an image is of uint8, uint16 or floats, not {array.dtype}")
+    return np.ascontiguousarray(np.broadcast_to(array[..., :3], (*array.shape[:2], 3)), dtype=np.uint8)
+
+
+def image_files(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+    """The image files that paths, folders and glob patterns name, each once, in order.
+
+    Raises:
+        DataError: one of them names none.
+    """
+    given: Sequence[str | Path] = [sources] if isinstance(sources, str | Path) else list(sources)
+    files: dict[Path, None] = {}
+    for source in given:
+        path = Path(source)
+        if path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not found:
+                raise DataError(f"{path} holds no image; give a folder of images, or '{path}/**/*.jpg' for deeper ones")
+        elif path.exists():
+            found = [path]
+        elif glob.has_magic(str(source)):
+            # Not Path.glob: a pattern may start anywhere, and this follows the shell.
+            matches = islice(glob.iglob(str(source), recursive=True), 1_000_000)  # noqa: PTH207
+            found = sorted(p for p in map(Path, matches) if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not found:
+                raise DataError(f"no image matches {source}")
+        else:
+            raise DataError(f"{source}: no such file or folder")
+        files.update(dict.fromkeys(found))
+    return list(files)
