@@ -228,6 +228,27 @@ def test_a_stream_goes_on_after_a_bad_image(tmp_path: Path) -> None:
         list(predictor.stream(tmp_path))
 
 
+def test_a_stream_fills_batches_across_images(tmp_path: Path) -> None:
+    truth = []
+    for i in range(40):
+        image, points = paint((100 + 4 * i, 150), 100)
+        PIL.fromarray(image).save(tmp_path / f"{i:02}.png")
+        truth.append(points)
+
+    class Lit(Known):
+        def __call__(self, image: Any) -> Detections:
+            y, x = np.nonzero(image.max(axis=2) > 100)
+            return Detections(np.array([[x.min(), y.min(), x.max(), y.max()]], dtype=np.float64), np.ones(1))
+
+    network = BrightSpot()
+    found = list(Predictor(network, detector=Lit([]), refine=False).stream(tmp_path))
+    assert network.batches == [32, 8]
+    assert [Path(faces.image).name for _, faces in found] == [f"{i:02}.png" for i in range(40)]
+    assert np.abs(np.concatenate([faces.landmarks for _, faces in found]) - np.stack(truth)).max() < 3
+    same = list(Predictor(BrightSpot()).stream(tmp_path / "00.png", boxes=box_around(truth[0])))
+    assert same[0][1].landmarks[0] == pytest.approx(truth[0], abs=3)
+
+
 def test_models_that_cannot_be_had_are_one_line(tmp_path: Path) -> None:
     for name in ("defualt", tmp_path / "none", tmp_path):
         with pytest.raises(DataError):

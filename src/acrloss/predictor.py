@@ -30,6 +30,8 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
 # Faces a network sees at once: enough to be efficient, few enough for any memory.
 _BATCH = 32
+# Pictures that wait for others to fill a batch: a few photographs, whatever their size.
+_WAITING_BYTES = 300_000_000
 
 
 class Localizer(Protocol):
@@ -138,25 +140,26 @@ class Predictor:
         """
         name = str(image) if isinstance(image, str | Path) else name
         pixels = as_rgb(image)
-        if boxes is None:
-            found = self.detector(pixels)
-            return self._faces(name, pixels, found, self.map_boxes(found.boxes))
-        given = check_boxes(boxes)
-        return self._faces(name, pixels, Detections(given, np.ones(len(given))), given)
+        return self._faces([(name, pixels, *self._find(pixels, boxes))])[0]
 
     def stream(
-        self, sources: str | Path | Iterable[str | Path], failed: list[str] | None = None
+        self,
+        sources: str | Path | Iterable[str | Path],
+        failed: list[str] | None = None,
+        boxes: ArrayLike | None = None,
     ) -> Iterator[tuple[Image, Faces]]:
-        """The pixels and faces of many image files, one after the other.
+        """The pixels and faces of many image files, in order; the network sees the faces of several images at once.
 
         Args:
             sources: files, folders (all images in them) and glob patterns; "**" stands for any depth.
             failed: takes one line for each image that cannot be read, and the others go on; without it the first
                 such image raises.
+            boxes: as for a single image, the same in every image.
 
         Raises:
             DataError: a source names no image, or an image cannot be read and `failed` is None.
         """
+        waiting: list[tuple[str, Image, Detections, Float]] = []
         for path in image_files(sources):
             try:
                 pixels = as_rgb(path)
@@ -165,34 +168,41 @@ class Predictor:
                     raise
                 failed.append(str(error))
                 continue
-            yield pixels, self(pixels, name=str(path))
+            waiting.append((str(path), pixels, *self._find(pixels, boxes)))
+            faces, size = sum(len(w[3]) for w in waiting), sum(w[1].size for w in waiting)
+            if faces >= _BATCH or len(waiting) >= _BATCH or size >= _WAITING_BYTES:
+                yield from zip([w[1] for w in waiting], self._faces(waiting), strict=True)
+                waiting = []
+        yield from zip([w[1] for w in waiting], self._faces(waiting), strict=True)
 
-    def locate(self, image: Image, squares: Float, rotations: Float | None = None) -> tuple[Float, Float]:
-        """Landmarks in given crops of one image: one look, without a detector.
+    def locate(
+        self, image: Image | Sequence[Image], squares: Float, rotations: Float | None = None
+    ) -> tuple[Float, Float]:
+        """Landmarks in given crops: one look, without a detector.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB, or one for each crop.
             squares: (N, 3) centre x, centre y and side of each crop, in pixels.
             rotations: (N,) degrees by which the faces are turned back, counter-clockwise on the screen.
 
         Returns:
             (N, M, 2) landmarks in pixels of the image and (N, M) confidence.
         """
+        images = [image] * len(squares) if isinstance(image, np.ndarray) else image
         size = self.model.crop.size
         turns = np.zeros(len(squares)) if rotations is None else rotations
         matrices = [crop_matrix(s, size, rotation=-float(turn)) for s, turn in zip(squares, turns, strict=True)]
         landmarks = np.empty((len(squares), self.scheme.num_landmarks, 2))
         confidence = np.empty(landmarks.shape[:2])
         for start in range(0, len(matrices), _BATCH):
-            part = matrices[start : start + _BATCH]
-            crops = np.stack([warp(image, matrix, size) for matrix in part])
-            points, sure = self.model.locate_crops(crops)
-            confidence[start : start + len(part)] = sure
-            for i, (matrix, found) in enumerate(zip(part, points, strict=True)):
-                landmarks[start + i] = to_image(found, matrix, size)
+            part = range(start, min(start + _BATCH, len(matrices)))
+            crops = np.stack([warp(images[i], matrices[i], size) for i in part])
+            points, confidence[start : part.stop] = self.model.locate_crops(crops)
+            for i, found in zip(part, points, strict=True):
+                landmarks[i] = to_image(found, matrices[i], size)
         return landmarks, confidence
 
-    def relocate(self, image: Image, landmarks: Float) -> tuple[Float, Float]:
+    def relocate(self, image: Image | Sequence[Image], landmarks: Float) -> tuple[Float, Float]:
         """Landmarks in the upright, tight crops around (N, M, 2) `landmarks` known roughly: the second look."""
         squares, turns = self.crops_around(landmarks)
         return self.locate(image, squares, turns)
@@ -212,7 +222,7 @@ class Predictor:
             squares[i] = [*(square[:2] @ upright), square[2]]
         return squares, turns
 
-    def locate_boxes(self, image: Image, boxes: Float) -> tuple[Float, Float]:
+    def locate_boxes(self, image: Image | Sequence[Image], boxes: Float) -> tuple[Float, Float]:
         """Landmarks and confidence of the faces in (N, 4) boxes of the kind that the network was trained on."""
         landmarks, confidence = self.locate(image, self.model.crop.squares(boxes))
         return self.relocate(image, landmarks) if self._refine and len(boxes) else (landmarks, confidence)
@@ -223,10 +233,29 @@ class Predictor:
         # A model that never met this detector takes its boxes as they are; the second look mends most of that.
         return boxes if known is None else known(boxes)
 
-    def _faces(self, name: str, image: Image, found: Detections, boxes: Float) -> Faces:
-        landmarks, confidence = self.locate_boxes(image, boxes)
-        ids = np.arange(len(boxes), dtype=np.int64)
-        return Faces(name, self.scheme, landmarks, confidence, found.boxes, found.scores, ids)
+    def _find(self, image: Image, boxes: ArrayLike | None) -> tuple[Detections, Float]:
+        """The faces of an image, and their boxes as the network expects them."""
+        if boxes is None:
+            found = self.detector(image)
+            return found, self.map_boxes(found.boxes)
+        given = check_boxes(boxes)
+        return Detections(given, np.ones(len(given))), given
+
+    def _faces(self, found: Sequence[tuple[str, Image, Detections, Float]]) -> list[Faces]:
+        """The faces of several images, each with its name, pixels, detections and boxes for the network."""
+        if not found:
+            return []
+        images = [pixels for _, pixels, _, boxes in found for _ in boxes]
+        landmarks, confidence = self.locate_boxes(images, np.concatenate([boxes for *_, boxes in found]))
+        results, start = [], 0
+        for name, _, detections, boxes in found:
+            here = slice(start, start + len(boxes))
+            ids = np.arange(len(boxes), dtype=np.int64)
+            results.append(
+                Faces(name, self.scheme, landmarks[here], confidence[here], detections.boxes, detections.scores, ids)
+            )
+            start = here.stop
+        return results
 
 
 def roll(landmarks: Float, mean_shape: Float | None) -> Float:

@@ -9,7 +9,8 @@ from typing import Any
 
 from acrloss.draw import save_png
 from acrloss.errors import DataError
-from acrloss.predictor import VIDEO_SUFFIXES, Predictor, as_rgb, check_boxes, image_files
+from acrloss.faces import Faces
+from acrloss.predictor import VIDEO_SUFFIXES, Predictor, check_boxes, image_files
 from acrloss.terminal import notes, progress, results_in
 
 
@@ -52,28 +53,24 @@ def run(parsed: Any) -> None:
 
         results_in(predict_video(predictor, sources[0], folder, values.seconds))
         return
-    found, failed, faceless = [], 0, []
-    for path in progress(files, "predicting", len(files)):
-        try:
-            pixels = as_rgb(path)
-        except DataError as error:
-            # One bad image must not cost the results of the others.
-            notes.print(f"left out: {error}", style="yellow", markup=False, soft_wrap=True)
-            failed += 1
-            continue
-        faces = predictor(pixels, box, name=str(path))
-        faces.write_json(folder / f"{path.stem}.json")
-        faces.write_pts(folder / f"{path.stem}.pts")
-        save_png(folder / f"{path.stem}.png", faces.draw(pixels))
+    found: list[Faces] = []
+    failed: list[str] = []
+    for pixels, faces in progress(predictor.stream(files, failed, box), "predicting", len(files)):
+        stem = Path(faces.image).stem
+        faces.write_json(folder / f"{stem}.json")
+        faces.write_pts(folder / f"{stem}.pts")
+        save_png(folder / f"{stem}.png", faces.draw(pixels))
         found.append(faces)
-        if not len(faces):
-            faceless.append(path)
-    if failed == len(files):
+    # One bad image must not cost the results of the others.
+    for reason in failed:
+        notes.print(f"left out: {reason}", style="yellow", markup=False, soft_wrap=True)
+    if not found:
         raise DataError("none of the images could be read; the lines above say why")
     if failed:
-        notes.print(f"{failed} of {len(files)} images left out")
-    for path in faceless[:5]:
-        notes.print(f"no face found in {path}", markup=False, soft_wrap=True)
+        notes.print(f"{len(failed)} of {len(files)} images left out")
+    faceless = [faces.image for faces in found if not len(faces)]
+    for image in faceless[:5]:
+        notes.print(f"no face found in {image}", markup=False, soft_wrap=True)
     if len(faceless) > 5:
         notes.print(f"and in {len(faceless) - 5} more")
     notes.print(f"{sum(map(len, found))} faces in {len(found)} images")
@@ -82,7 +79,7 @@ def run(parsed: Any) -> None:
     results_in(folder)
 
 
-def _write_data_set(found: Any, folder: Path, format: str) -> None:
+def _write_data_set(found: list[Faces], folder: Path, format: str) -> None:
     from acrloss.annotations import concatenate
     from acrloss.convert import write_annotations
 
