@@ -3,23 +3,36 @@
 import re
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from acrloss.cli import COMMANDS
+from acrloss.draw import save_png
 from acrloss.losses import loss_names
 from acrloss.schemes import Scheme
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-def block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    return found[1]
+def block(language: str, containing: str = "") -> str:
+    found = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if containing in text]
+    assert len(found) == 1
+    return str(found[0])
 
 
 def test_the_example_trains() -> None:
     names: dict[str, object] = {}
-    exec(block("python"), names)
+    exec(block("python", "criterion"), names)
     assert 0 < float(names["loss"]) < 1000  # type: ignore[arg-type]
+
+
+def test_the_example_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_png(tmp_path / "photo.jpg", np.full((200, 300, 3), 128, np.uint8))
+    monkeypatch.chdir(tmp_path)
+    exec(block("python", "Predictor"))
+    assert capsys.readouterr().out == "(0, 68, 2) (0, 68)\n"
 
 
 def test_the_example_scheme_is_one() -> None:
