@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a network on annotated faces, score it and write its report",
     "evaluate": "score a trained network, or anybody's predictions, on annotated faces",
     "report": "compare runs and prediction files on one page",
+    "compare": "train losses or settings side by side with several seeds, and compare them",
     "predict": "find faces and their landmarks in photographs or a video",
     "models": "list the models that come with the package",
     "export": "write a network as ONNX, TorchScript or OpenVINO",

@@ -140,6 +140,37 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, normalizer: str) -> Fi
     return figure
 
 
+def compared_learning(methods: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], *, normalizer: str) -> Figure:
+    """Validation NME over the epochs of several methods: the mean of a method's runs, and the range between them.
+
+    Args:
+        methods: name to runs, each with one mapping an epoch as in `learning_curves`.
+        normalizer: what the NME is divided by, for the axis label.
+
+    Raises:
+        ValueError: no method, or a method without a run.
+    """
+    if not methods or not all(methods.values()):
+        raise ValueError("compared_learning: expected at least one method, each with at least one run")
+    figure = _figure(7.4, 4.6 + 0.2 * len(methods))
+    ax = figure.subplots()
+    for index, (name, runs) in enumerate(methods.items()):
+        length = min(len(rows) for rows in runs)
+        epoch = _column(runs[0][:length], "epoch")
+        values = np.stack([_column(rows[:length], "val_nme") for rows in runs])
+        colour = CYCLE[index % len(CYCLE)]
+        style = STYLES[(index + index // len(CYCLE)) % len(STYLES)]
+        ax.plot(epoch, values.mean(axis=0), linestyle=style, lw=1.8, color=colour, label=f"{name} ({len(runs)} runs)")
+        if len(runs) > 1:
+            ax.fill_between(epoch, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0)
+    logarithmic = _log_if_wide(ax)
+    title = "Validation error" + (" (log scale)" if logarithmic else "")
+    _style(ax, title, "epoch", f"NME (% of {normalizer})")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(-0.02, -0.14), alignment="left")
+    return figure
+
+
 def ced_curves(curves: Mapping[str, ArrayLike], *, normalizer: str, threshold: float = 10.0) -> Figure:
     """Cumulative error distribution: share of faces with an NME of at most x.
 

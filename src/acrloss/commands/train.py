@@ -8,7 +8,7 @@ import os
 import shlex
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -29,6 +29,12 @@ def add_arguments(parser: Any) -> None:
     add_data_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder of the run; new or empty")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in --output")
+    parser.add_argument(
+        "--score",
+        type=Literal["test", "val"],
+        default="test",
+        help="faces to score at the end; val leaves the test faces alone, for choosing between runs",
+    )
     parser.add_class_arguments(TrainConfig)
 
 
@@ -65,7 +71,7 @@ def run(parsed: Any) -> None:
     calibrate(network, train, val, config)
     network.save(folder / "best.safetensors")
     # The test faces are touched once, here; data without any is scored on the faces held out for validation.
-    scored = annotations.split("test")
+    scored = annotations.split("test") if values.score == "test" else val
     if not len(scored):
         scored = val
     if not len(scored):

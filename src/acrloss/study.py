@@ -1,0 +1,232 @@
+"""A study: the same training with several losses or settings and several seeds, as one file says.
+
+```yaml
+data: 300w                  # one source of `acrloss train --data`, or several by name: {300-W: 300w, YTF: ytf68}
+settings: {epochs: 20, crop: {size: 64}}         # options of `acrloss train` that all runs share
+methods:                                         # name: the options in which it differs; the first is compared with
+  ACR: {loss: acr}
+  L2: {loss: l2}
+  Wing at 112 px: {loss: wing, loss_options: {unit: 112}}
+seeds: [0, 1, 2]
+score: val                  # "val" (the default: choose on it) or "test" (once, at the end)
+```
+
+A run lies in a folder named by the hash of all that determines it, so that runs are shared between studies of one
+folder, an edited study makes only what is new, and an interrupted one goes on where it was.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from acrloss.errors import DataError
+from acrloss.files import write_atomic
+
+_MAX_BYTES = 1_000_000
+_KEYS = ("data", "settings", "methods", "seeds", "score")
+# What the study itself sets.
+_OWN = ("data", "output", "seed", "score", "resume", "config", "threads")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a study.
+
+    Attributes:
+        data, method, seed: which one; the names in the study file.
+        options: those of `acrloss train`, but for the output.
+        folder: where it is or will be.
+    """
+
+    data: str
+    method: str
+    seed: int
+    options: Mapping[str, Any]
+    folder: Path
+
+    @property
+    def done(self) -> bool:
+        """Whether it was trained and scored."""
+        return (self.folder / "done.json").is_file()
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, with interruptions left out."""
+        return float(json.loads((self.folder / "done.json").read_text())["seconds"])
+
+    @property
+    def title(self) -> str:
+        """For messages."""
+        return f"{self.data}, {self.method}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file says.
+
+    Attributes:
+        name: the file's, without its suffix.
+        score: which faces the networks are scored on: "val" or "test".
+        runs: all of them, by data, then seed, then method.
+        text: the file.
+    """
+
+    name: str
+    score: str
+    runs: tuple[Run, ...]
+    text: str
+
+    @property
+    def methods(self) -> list[str]:
+        """In the file's order; the others are compared with the first."""
+        return list(dict.fromkeys(run.method for run in self.runs))
+
+    @property
+    def data(self) -> list[str]:
+        """Names of the data sets, in the file's order."""
+        return list(dict.fromkeys(run.data for run in self.runs))
+
+
+def read_study(path: str | Path, folder: Path) -> Study:
+    """Read a study file.
+
+    Args:
+        path: the YAML file.
+        folder: of the results.
+
+    Raises:
+        DataError: it is no study; the message names the key.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path}: more than {_MAX_BYTES} bytes; a study is a small YAML file")
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeError) as error:
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: {' '.join(str(error).split())}; mend the YAML") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: a study is a mapping with the keys {', '.join(_KEYS)}")
+    for key in content:
+        if key not in _KEYS:
+            raise DataError(f"{path}: unknown key {key!r}; a study has {', '.join(_KEYS)}")
+    for key in ("data", "methods"):
+        if not content.get(key):
+            raise DataError(f"{path}: key {key!r} is missing")
+    data = content["data"] if isinstance(content["data"], dict) else {str(content["data"]): content["data"]}
+    methods, settings = content["methods"], content.get("settings") or {}
+    seeds, score = content.get("seeds", [0, 1, 2]), content.get("score", "val")
+    if not isinstance(methods, dict) or not all(isinstance(v, dict | None) for v in methods.values()):
+        raise DataError(f"{path}: key 'methods' maps names to options of acrloss train, as in ACR: {{loss: acr}}")
+    if not isinstance(settings, dict):
+        raise DataError(f"{path}: key 'settings' maps options of acrloss train to values")
+    if not isinstance(seeds, list) or not seeds or not all(type(s) is int and s >= 0 for s in seeds):
+        raise DataError(f"{path}: key 'seeds' is a list of whole numbers, not {seeds!r}")
+    if score not in ("val", "test"):
+        raise DataError(f"{path}: key 'score' is val or test, not {score!r}")
+    for name, options in {"settings": settings, **methods}.items():
+        for key in options or {}:
+            if key.split(".")[0] in _OWN:
+                raise DataError(f"{path}: {name}: {key!r} is the study's own matter; leave it out")
+    runs = []
+    for source_name, source in data.items():
+        fingerprint = _fingerprint(str(source))
+        for seed in dict.fromkeys(seeds):
+            for method, options in methods.items():
+                merged = _merge(settings, options or {})
+                merged |= {"data": str(source), "seed": seed, "score": score}
+                named = json.dumps([merged, fingerprint], sort_keys=True, default=str)
+                key = hashlib.sha256(named.encode()).hexdigest()[:16]
+                runs.append(Run(str(source_name), str(method), seed, merged, folder / "runs" / key))
+    return Study(path.stem, score, tuple(runs), text)
+
+
+def train_all(study: Study, jobs: int) -> Iterator[tuple[Run, str]]:
+    """Train what is not trained yet, `jobs` runs side by side with one thread each.
+
+    Yields:
+        Each run when it is done, and what went wrong with it: "" or one line. A run that fails costs no other.
+    """
+    waiting = [run for run in {run.folder: run for run in study.runs}.values() if not run.done]
+    processes: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def start(run: Run) -> str:
+        return _train(run, processes)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            pending = {pool.submit(start, run): run for run in waiting}
+            while pending:
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    yield pending.pop(future), future.result()
+        finally:
+            # Reached by Ctrl-C as well: what runs is stopped, and resumes next time.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes.values():
+                process.terminate()
+
+
+def _train(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> str:
+    """Train one run in a process of its own; what went wrong, or ""."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / "study.yaml").write_text(yaml.safe_dump({**run.options, "threads": 1}, sort_keys=True))
+    spent = run.folder / "seconds.json"
+    before = float(json.loads(spent.read_text())) if spent.is_file() else 0.0
+    resume = (run.folder / "train" / "last.ckpt").is_file()
+    if resume:
+        arguments = ["--config", str(run.folder / "train" / "config.yaml"), "--resume"]
+    else:
+        arguments = ["--config", str(run.folder / "study.yaml"), "--output", str(run.folder / "train")]
+    started = time.monotonic()
+    with (run.folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "acrloss", "train", *arguments],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+        processes[run.folder] = process
+        status = process.wait()
+        processes.pop(run.folder, None)
+    seconds = before + time.monotonic() - started
+    write_atomic(spent, json.dumps(seconds))
+    if status == 0 and (run.folder / "train" / "predictions.npz").is_file():
+        write_atomic(run.folder / "done.json", json.dumps({"seconds": round(seconds, 1)}))
+        return ""
+    lines = (run.folder / "log.txt").read_text(errors="replace").split("\n")
+    said = next((line for line in reversed(lines) if line.startswith("error: ")), "").removeprefix("error: ")
+    return f"{said or f'ended with status {status}'}; see {run.folder / 'log.txt'}"
+
+
+def _merge(settings: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` laid over `settings`, mappings within too; a.b means b of a."""
+    merged = {key: dict(value) if isinstance(value, dict) else value for key, value in settings.items()}
+    for key, value in options.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _fingerprint(source: str) -> str:
+    """Changes when the data does: names and sizes of all its files; a source that is no path is its own name."""
+    path = Path(source)
+    if not path.exists():
+        return source
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    listing = "\n".join(f"{p.relative_to(path)} {p.stat().st_size}" for p in files)
+    return hashlib.sha256(listing.encode()).hexdigest()

@@ -1,0 +1,63 @@
+"""`acrloss compare` as a user runs it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from acrloss.cli import main
+
+STUDY = """
+data: {{faces: {data}}}
+settings:
+  epochs: 1
+  batch_size: 4
+  workers: 0
+  crop: {{size: 32}}
+  model: {{backbone: test_efficientnet, pretrained: none}}
+methods:
+  L2: {{loss: l2}}
+  ACR: {{loss: acr}}
+  broken: {{loss: wnig}}
+seeds: [0, 1]
+score: test
+"""
+
+
+def test_a_study_is_trained_once_and_reported(
+    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s.yaml").write_text(STUDY.format(data=faces_300w))
+    arguments = ["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out"), "--jobs", "2"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr()
+    report = tmp_path / "out" / "s" / "report.html"
+    assert shown.out.rstrip().endswith(f"results: {report}")
+    assert "failed: faces, broken, seed 0: " in shown.err
+    assert "did you mean" in shown.err
+    assert "2 of 6 runs failed" in shown.err
+    assert "failed" in report.read_text()
+    text = report.with_suffix(".md").read_text()
+    rows = re.findall(r"^\| (L2|ACR|broken) \| 2 \| (\d+\.\d+) ± \d+\.\d+ \| (\S+)", text, re.MULTILINE)
+    assert [(name, difference == "–") for name, _, difference in rows] == [("L2", True), ("ACR", False)]
+    # Each figure is that of the runs.
+    runs = [folder for folder in (tmp_path / "out" / "runs").iterdir() if (folder / "done.json").is_file()]
+    assert len(runs) == 4
+    nme = [json.loads((r / "train" / "evaluation.json").read_text())["scores"][0]["nme"] for r in runs]
+    assert sum(nme) / 4 == pytest.approx(sum(float(mean) for _, mean, _ in rows) / 2, abs=0.01)
+    times = {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
+    assert main(arguments) == 0
+    assert "6 runs, 4 of them done already" in capsys.readouterr().err
+    assert times == {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
+
+
+def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml: cannot be read" in capsys.readouterr().err
+    (tmp_path / "s.yaml").write_text("data: synthetic:20\nmethods: {A: {loss: wnig}}\nseeds: [0]\n")
+    assert main(["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out")]) == 2
+    assert "every run failed" in capsys.readouterr().err
+    assert main(["compare", str(tmp_path / "s.yaml"), "--jobs", "-1"]) == 2
+    assert main(["compare", str(tmp_path / "s.yaml"), "--otput", "x"]) == 2
+    assert "did you mean --output" in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""Study files, what identifies a run, and the statistics over faces and seeds."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acrloss.errors import DataError
+from acrloss.study import Run, read_study
+from acrloss.study_report import paired_difference
+
+STUDY = """
+data: synthetic:60@1
+settings: {epochs: 2, crop: {size: 32}}
+methods:
+  L2: {loss: l2}
+  Wing: {loss: wing, crop: {enlargement: 1.3}}
+seeds: [0, 4]
+"""
+
+
+def read(text: str, folder: Path) -> Any:
+    (folder / "s.yaml").write_text(text)
+    return read_study(folder / "s.yaml", folder / "out")
+
+
+def test_a_study_is_every_method_with_every_seed(tmp_path: Path) -> None:
+    study = read(STUDY, tmp_path)
+    assert (study.name, study.score, study.methods) == ("s", "val", ["L2", "Wing"])
+    assert [(run.method, run.seed) for run in study.runs] == [("L2", 0), ("Wing", 0), ("L2", 4), ("Wing", 4)]
+    assert study.runs[1].options == {
+        "epochs": 2,
+        "crop": {"size": 32, "enlargement": 1.3},
+        "loss": "wing",
+        "data": "synthetic:60@1",
+        "seed": 0,
+        "score": "val",
+    }
+    assert len({run.folder for run in study.runs}) == 4
+
+
+def test_a_run_is_known_by_all_that_determines_it(tmp_path: Path) -> None:
+    before = {run.folder for run in read(STUDY, tmp_path).runs}
+    renamed = read(STUDY.replace("Wing:", "W:").replace("seeds: [0, 4]", "seeds: [4, 0, 7]"), tmp_path)
+    assert before < {run.folder for run in renamed.runs}, "a new name or seed makes no run anew"
+    for other in (STUDY.replace("epochs: 2", "epochs: 3"), STUDY.replace("@1", "@2"), STUDY + "score: test\n"):
+        assert not before & {run.folder for run in read(other, tmp_path).runs}
+
+
+def test_changed_data_is_other_data(tmp_path: Path) -> None:
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "a.pts").write_text("1")
+    text = STUDY.replace("synthetic:60@1", f"{{A: {tmp_path / 'faces'}, B: synthetic:9}}")
+    before = read(text, tmp_path)
+    assert before.data == ["A", "B"]
+    (tmp_path / "faces" / "a.pts").write_text("22")
+    after = read(text, tmp_path)
+    assert [a.folder == b.folder for a, b in zip(before.runs, after.runs, strict=True)] == [False] * 4 + [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1", "a study is a mapping"),
+        ("data: [", "mend the YAML"),
+        ("methods: {A: {loss: l2}}", "'data' is missing"),
+        ("data: x", "'methods' is missing"),
+        ("data: x\nmethods: [l2]", "'methods' maps names"),
+        ("data: x\nmethods: {A: l2}", "'methods' maps names"),
+        ("data: x\nmethods: {A: {}}\nsetings: {}", "unknown key 'setings'"),
+        ("data: x\nmethods: {A: {}}\nsettings: 3", "'settings' maps options"),
+        ("data: x\nmethods: {A: {}}\nseeds: 3", "'seeds' is a list"),
+        ("data: x\nmethods: {A: {}}\nseeds: [-1]", "'seeds' is a list"),
+        ("data: x\nmethods: {A: {}}\nscore: tset", "'score' is val or test"),
+        ("data: x\nmethods: {A: {seed: 3}}", "'seed' is the study's own matter"),
+    ],
+)
+def test_a_wrong_study_is_one_line(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read(text, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "s.yaml" in str(caught.value)
+
+
+def finished(seed: int, nme: Any, images: Any = None) -> Any:
+    """A run with the NME of each of its faces."""
+    run = Run("d", "m", seed, {}, Path("x"))
+    names = [str(i) for i in range(len(nme))] if images is None else [str(i) for i in images]
+    return SimpleNamespace(
+        run=run,
+        nme=np.asarray(nme, dtype=np.float64),
+        evaluation=SimpleNamespace(annotations=SimpleNamespace(images=names)),
+    )
+
+
+def test_differences_are_paired_by_face_and_seed() -> None:
+    rng = np.random.default_rng(0)
+    faces = rng.uniform(2, 20, 300)
+    reference = [finished(s, faces + rng.normal(0, 0.1, 300)) for s in range(3)]
+    better = [finished(s, faces - 0.5 + rng.normal(0, 0.1, 300)) for s in (2, 0, 1)]
+    mean, low, high = paired_difference(better, reference)
+    assert mean == pytest.approx(-0.5, abs=0.02)
+    assert low < mean < high
+    # Faces of very different difficulty, but the interval is of their differences.
+    assert high - low < 0.05
+    assert paired_difference(reference, reference) == (0, 0, 0)
+
+
+def test_the_interval_knows_that_seeds_differ() -> None:
+    faces = np.random.default_rng(0).uniform(2, 20, 500)
+    reference = [finished(s, faces) for s in range(3)]
+    shifted = [finished(s, faces + shift) for s, shift in enumerate((-0.3, 0.0, 0.3))]
+    mean, low, high = paired_difference(shifted, reference)
+    assert mean == pytest.approx(0)
+    assert low == pytest.approx(-0.3)
+    assert high == pytest.approx(0.3)
+    # Seeds may hold out other faces.
+    reference = [finished(s, faces[s : s + 400], range(s, s + 400)) for s in range(3)]
+    others = [finished(s, faces[s : s + 400] + 1, range(s, s + 400)) for s in range(3)]
+    assert paired_difference(others, reference) == pytest.approx((1, 1, 1))
+
+
+def test_without_a_common_seed_there_is_no_difference() -> None:
+    assert np.isnan(paired_difference([finished(0, [1.0])], [finished(1, [1.0])])).all()
+    assert replace(Run("d", "m", 0, {}, Path("nowhere"))).done is False
