@@ -36,7 +36,7 @@ class BrightSpot:
         grid = (np.stack(np.meshgrid(*[np.arange(SIZE)] * 2), axis=-1) + 0.5) / SIZE
         weight = crops.astype(np.float64) ** 2 + 1e-9
         points = np.einsum("nhwc,hwd->ncd", weight, grid) / weight.sum(axis=(1, 2))[..., None]
-        return points, np.full(points.shape[:2], 0.5)
+        return points, np.full(points.shape[:2], 0.9)
 
 
 class Known:
@@ -81,7 +81,7 @@ def test_landmarks_are_pixels_of_the_image_whatever_the_size_and_turn() -> None:
         found = Predictor(network, detector=Known(box_around(points)))(image)
         assert network.batches == [1, 1], "it looks twice"
         assert found.landmarks[0] == pytest.approx(points, abs=0.03 * size)
-        assert found.confidence.tolist() == [[0.5] * 3]
+        assert found.confidence.tolist() == [[0.9] * 3]
         assert found.scores.tolist() == [0.9]
         assert found.image == ""
 
@@ -93,6 +93,27 @@ def test_the_second_look_is_upright_and_tight() -> None:
     assert turns == pytest.approx([50])
     assert squares[0] == pytest.approx([194.9, 154.3, 80.0], abs=0.1)
     assert roll(points[None], None).tolist() == [0]
+
+
+def test_an_unsure_face_is_looked_at_elsewhere() -> None:
+    class Doubting(BrightSpot):
+        """Sure of what it sees whole."""
+
+        def locate_crops(self, crops: Any) -> Any:
+            points, _ = super().locate_crops(crops)
+            whole = (crops.max(axis=(1, 2)) > 200).all(axis=1)
+            return points, np.where(whole, 0.9, 0.1)[:, None].repeat(3, axis=1)
+
+    image, points = paint((200, 150), 100)
+    network = Doubting()
+    # A box that ends above the lowest of the three.
+    box = box_around(points)
+    box[[1, 3]] -= 36
+    other, known = paint((60, 60), 60, canvas=image)
+    found = Predictor(network, detector=Known([box, box_around(known)]))(other)
+    assert network.batches == [2, 2, 1, 1, 1, 1, 1, 1], "only the unsure one is looked at again"
+    assert np.abs(found.landmarks - [points, known]).max() < 5
+    assert (found.confidence == 0.9).all()
 
 
 def test_a_loose_box_is_mended_by_the_second_look() -> None:

@@ -65,6 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.run(_parse(name, command, given[words:]))
     except (DataError, ValueError) as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("acrloss"):
+            raise
+        missing = (error.name or str(error)).partition(".")[0]
+        extra = {"predict": "predict", "models": "predict", "export": "export"}.get(name, "train")
+        return _fail(f"acrloss {name} needs {missing}, which is not installed; pip install 'acrloss[{extra}]'")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -30,6 +30,9 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
 # Faces a network sees at once: enough to be efficient, few enough for any memory.
 _BATCH = 32
+# Mean confidence below which a face is looked at again, in crops so much larger and shifted by such shares of the side.
+# Faces turned far up or down lie otherwise in the detector's box than most.
+_SURE, _ENLARGED, _SHIFTS = 0.8, 1.25, (0.0, -0.15, 0.15)
 # Pictures that wait for others to fill a batch: a few photographs, whatever their size.
 _WAITING_BYTES = 300_000_000
 
@@ -223,9 +226,26 @@ class Predictor:
         return squares, turns
 
     def locate_boxes(self, image: Image | Sequence[Image], boxes: Float) -> tuple[Float, Float]:
-        """Landmarks and confidence of the faces in (N, 4) boxes of the kind that the network was trained on."""
-        landmarks, confidence = self.locate(image, self.model.crop.squares(boxes))
-        return self.relocate(image, landmarks) if self._refine and len(boxes) else (landmarks, confidence)
+        """Landmarks and confidence of the faces in (N, 4) boxes of the kind that the network was trained on.
+
+        A face of which the network stays unsure after two looks is looked at anew in larger crops up and down from its
+        box, and keeps what the network is surest of.
+        """
+        squares = self.model.crop.squares(boxes)
+        landmarks, confidence = self.locate(image, squares)
+        if not self._refine or not len(boxes):
+            return landmarks, confidence
+        landmarks, confidence = self.relocate(image, landmarks)
+        unsure = np.flatnonzero(confidence.mean(axis=1) < _SURE)
+        if len(unsure):
+            images: Image | list[Image] = image if isinstance(image, np.ndarray) else [image[i] for i in unsure]
+            for shift in _SHIFTS:
+                tried = squares[unsure] * (1, 1, _ENLARGED)
+                tried[:, 1] += shift * squares[unsure, 2]
+                points, sure = self.relocate(images, self.locate(images, tried)[0])
+                better = sure.mean(axis=1) > confidence[unsure].mean(axis=1)
+                landmarks[unsure[better]], confidence[unsure[better]] = points[better], sure[better]
+        return landmarks, confidence
 
     def map_boxes(self, boxes: Float) -> Float:
         """The detector's (N, 4) boxes as the network expects them."""

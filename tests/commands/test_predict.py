@@ -121,6 +121,15 @@ def test_predict_needs_no_torch(tmp_path: Path) -> None:
     assert run.stdout.rstrip() == f"results: {tmp_path / 'out'}"
 
 
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    code = "import sys\nsys.modules['torchvision'] = None\nfrom acrloss.cli import main\nsys.exit(main(sys.argv[1:]))"
+    for command, extra in (("evaluate", "train"), ("export", "export")):
+        run = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=False)
+        assert run.returncode == 2
+        assert run.stderr.count("\n") == 1
+        assert f"needs torchvision, which is not installed; pip install 'acrloss[{extra}]'" in run.stderr
+
+
 def test_models_lists_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     shown = capsys.readouterr().out
