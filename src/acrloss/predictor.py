@@ -238,7 +238,9 @@ class Predictor:
         landmarks, confidence = self.relocate(image, landmarks)
         unsure = np.flatnonzero(confidence.mean(axis=1) < _SURE)
         if len(unsure):
-            images: Image | list[Image] = image if isinstance(image, np.ndarray) else [image[i] for i in unsure]
+            images: Image | list[Image] = (
+                image if isinstance(image, np.ndarray) else [image[i] for i in unsure.tolist()]
+            )
             for shift in _SHIFTS:
                 tried = squares[unsure] * (1, 1, _ENLARGED)
                 tried[:, 1] += shift * squares[unsure, 2]
