@@ -93,6 +93,17 @@ def test_new_faces_join_and_none_is_followed_twice() -> None:
     assert max(map(len, seen)) == 2
 
 
+def test_what_is_no_face_gets_no_number_and_costs_no_more_looks() -> None:
+    detector = Painted()
+    tracker = Tracker(Predictor(Sure(), detector=detector))
+    image, points = paint((100, 150), 80)
+    # Beside the face something dark that the detector takes for one.
+    detector.boxes = [box_around(points), np.array([300.0, 100, 340, 140])]
+    for _ in range(14):
+        assert tracker(image).ids.tolist() == [0]
+    assert detector.calls == 1
+
+
 def write_video(path: Path, count: int = 12) -> None:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (400, 300))
     assert writer.isOpened()

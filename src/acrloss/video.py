@@ -6,6 +6,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,15 @@ _LOST = 0.5
 _LOOK_EVERY = 15
 
 
+@dataclass
 class Track:
-    """One face that is followed."""
+    """One face that is followed: its number, the detector's score, and what the last frame showed of it."""
 
-    def __init__(self, number: int, box: Float, score: float) -> None:
-        self.number, self.box, self.score = number, box, score
-        self.landmarks: Float | None = None
-        self.filter = OneEuroFilter()
+    number: int
+    score: float
+    landmarks: Float
+    confidence: Float
+    filter: OneEuroFilter = field(default_factory=OneEuroFilter)
 
 
 class Tracker:
@@ -54,73 +57,68 @@ class Tracker:
         """
         self._predictor, self._smooth = predictor, smooth
         self._tracks: list[Track] = []
-        self._next = 0
-        self._frame = self._look_at = 0
+        self._next = self._frame = self._look_at = 0
 
     def __call__(self, frame: Image) -> Faces:
         """The faces of the next (H, W, 3) uint8 RGB frame."""
-        predictor = self._predictor
-        landmarks, confidence = self._follow(frame)
-        look = not self._tracks or self._frame >= self._look_at
-        if look and self._find_new(frame):
-            landmarks, confidence = self._follow(frame)
-        for track, points in zip(self._tracks, landmarks, strict=True):
-            track.landmarks = points
-        shown = [t.filter(p) for t, p in zip(self._tracks, landmarks, strict=True)] if self._smooth else landmarks
+        lost = self._follow(frame)
+        if lost or not self._tracks or self._frame >= self._look_at:
+            self._find_new(frame)
+        scheme, tracks = self._predictor.scheme, self._tracks
+        shown = [track.filter(track.landmarks) if self._smooth else track.landmarks for track in tracks]
+        landmarks = np.array(shown, dtype=np.float64).reshape(len(tracks), scheme.num_landmarks, 2)
         faces = Faces(
             f"frame {self._frame}",
-            predictor.scheme,
-            np.asarray(shown, dtype=np.float64).reshape(-1, predictor.scheme.num_landmarks, 2),
-            confidence,
-            np.array([_box_around(points) for points in shown], dtype=np.float64).reshape(-1, 4),
-            np.array([track.score for track in self._tracks], dtype=np.float64),
-            np.array([track.number for track in self._tracks], dtype=np.int64),
+            scheme,
+            landmarks,
+            np.array([track.confidence for track in tracks]).reshape(landmarks.shape[:2]),
+            np.concatenate([landmarks.min(axis=1), landmarks.max(axis=1)], axis=1),
+            np.array([track.score for track in tracks], dtype=np.float64),
+            np.array([track.number for track in tracks], dtype=np.int64),
         )
         self._frame += 1
         return faces
 
-    def _follow(self, frame: Image) -> tuple[Float, Float]:
-        """Landmarks of the known faces in a new frame; those that are lost or follow another's face are dropped."""
-        predictor = self._predictor
-        marks = predictor.scheme.num_landmarks
+    def _follow(self, frame: Image) -> bool:
+        """Find the known faces in a new frame; whether any was lost, or met another and was dropped."""
         if not self._tracks:
-            return np.empty((0, marks, 2)), np.empty((0, marks))
-        landmarks, confidence = np.empty((len(self._tracks), marks, 2)), np.empty((len(self._tracks), marks))
-        old = [i for i, track in enumerate(self._tracks) if track.landmarks is not None]
-        new = [i for i, track in enumerate(self._tracks) if track.landmarks is None]
-        if old:
-            known = np.stack([track.landmarks for track in self._tracks if track.landmarks is not None])
-            landmarks[old], confidence[old] = predictor.relocate(frame, known)
-        if new:
-            found = predictor.locate_boxes(frame, np.stack([self._tracks[i].box for i in new]))
-            landmarks[new], confidence[new] = found
-        height, width = frame.shape[:2]
-        kept: list[int] = []
-        for i in range(len(self._tracks)):
-            centre = landmarks[i].mean(axis=0)
-            inside = bool(np.isfinite(landmarks[i]).all()) and 0 <= centre[0] < width and 0 <= centre[1] < height
-            # Without confidences a face can only leave the picture or meet another.
-            sure = not float(confidence[i].mean()) < _LOST
-            if inside and sure and not any(_overlap(landmarks[i], landmarks[k]) > 0.5 for k in kept):
-                kept.append(i)
-        if len(kept) < len(self._tracks):
-            # A face was lost: perhaps it is elsewhere in this very frame.
-            self._look_at = self._frame
-        self._tracks = [self._tracks[i] for i in kept]
-        return landmarks[kept], confidence[kept]
+            return False
+        found = self._predictor.relocate(frame, np.stack([track.landmarks for track in self._tracks]))
+        kept: list[Track] = []
+        for track, landmarks, confidence in zip(self._tracks, *found, strict=True):
+            track.landmarks, track.confidence = landmarks, confidence
+            if _is_face(landmarks, confidence, frame) and not _is_among(landmarks, kept, 0.5):
+                kept.append(track)
+        lost = len(kept) < len(self._tracks)
+        self._tracks = kept
+        return lost
 
-    def _find_new(self, frame: Image) -> bool:
-        """Add a track for each detected face that is not followed yet."""
-        known = [_box_around(track.landmarks) for track in self._tracks if track.landmarks is not None]
-        found = self._predictor.detector(frame)
-        mapped = self._predictor.map_boxes(found.boxes)
-        count = len(self._tracks)
+    def _find_new(self, frame: Image) -> None:
+        """Follow each detected face that is not followed yet."""
         self._look_at = self._frame + _LOOK_EVERY
-        for box, score in zip(mapped, found.scores, strict=True):
-            if not any(_overlap(box.reshape(2, 2), other.reshape(2, 2)) > 0.3 for other in known):
-                self._tracks.append(Track(self._next, box, float(score)))
+        detected = self._predictor.detector(frame)
+        boxes = self._predictor.map_boxes(detected.boxes)
+        # The box alone tells most of them apart, before the network has looked.
+        new = [i for i, box in enumerate(boxes) if not _is_among(box.reshape(2, 2), self._tracks, 0.3)]
+        if not new:
+            return
+        found = self._predictor.locate_boxes(frame, boxes[new])
+        for score, landmarks, confidence in zip(detected.scores[new], *found, strict=True):
+            if _is_face(landmarks, confidence, frame) and not _is_among(landmarks, self._tracks, 0.5):
+                self._tracks.append(Track(self._next, float(score), landmarks, confidence))
                 self._next += 1
-        return len(self._tracks) > count
+
+
+def _is_face(landmarks: Float, confidence: Float, frame: Image) -> bool:
+    """Whether the network takes it for a face, whose middle is in the picture; it may know no confidence."""
+    x, y = landmarks.mean(axis=0)
+    height, width = frame.shape[:2]
+    return bool(0 <= x < width and 0 <= y < height) and not float(confidence.mean()) < _LOST
+
+
+def _is_among(points: Float, tracks: list[Track], most: float) -> bool:
+    """Whether the box around points overlaps that of a track's landmarks by more than `most` of their union."""
+    return any(_overlap(points, track.landmarks) > most for track in tracks)
 
 
 def frames(source: str, seconds: float = 0.0) -> Iterator[tuple[float, Image]]:
@@ -220,14 +218,10 @@ def _open(source: str) -> Any:
     return capture
 
 
-def _box_around(points: Float) -> Float:
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
-
-
 def _overlap(first: Float, second: Float) -> float:
     """Intersection over union of the boxes around two sets of points."""
-    a, b = _box_around(first), _box_around(second)
-    extent = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
-    common = float(extent.prod())
-    union = float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - common
+    low = np.maximum(first.min(axis=0), second.min(axis=0))
+    high = np.minimum(first.max(axis=0), second.max(axis=0))
+    common = float(np.clip(high - low, 0, None).prod())
+    union = float(np.ptp(first, axis=0).prod() + np.ptp(second, axis=0).prod()) - common
     return common / union if union > 0 else 0.0
