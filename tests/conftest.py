@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from acrloss.cli import main
 from acrloss.readers.pts import write_pts
 
 # Official 300-W folder -> number of faces in it.
@@ -108,3 +110,20 @@ def faces_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
             split = "train" if person < 5 else "val" if person == 5 else "test"
             rows.writerow([f"{i}.jpg", f"person{person}", split, *landmarks.round(3).ravel()])
     return root / "annotations.csv"
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must fail with status 2 and one line on standard error, which it returns."""
+
+    def run(*arguments: str | Path) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == 2
+        shown = capsys.readouterr()
+        errors = [line for line in shown.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1
+        assert shown.err.rstrip().endswith(errors[0])
+        assert "Traceback" not in shown.err + shown.out
+        return errors[0]
+
+    return run

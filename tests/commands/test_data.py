@@ -1,6 +1,7 @@
 """data check, data flip and data pack, run as a user runs them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -26,30 +27,23 @@ def five_points(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """The last line on standard error of a command that must fail with status 2."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    last = capsys.readouterr().err.rstrip().splitlines()[-1]
-    assert last.startswith("error: ")
-    return last
-
-
-def test_check_reports_and_succeeds(faces_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_and_succeeds(
+    faces_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
+) -> None:
     assert main(["data", "check", str(faces_csv), "--output", str(tmp_path / "check")]) == 0
     shown = capsys.readouterr()
     assert shown.out.rstrip().endswith(f"results: {tmp_path / 'check' / 'check.html'}")
     assert "findings in 24 faces" in shown.out
     assert "24 complete faces of 68 landmarks are too few" in shown.err
     assert json.loads((tmp_path / "check" / "check.json").read_text())["faces"] == 24
-    assert "no such file" in fails(capsys, "data", "check", tmp_path / "none")
+    assert "no such file" in fails("data", "check", tmp_path / "none")
 
 
 def test_own_landmarks_from_check_to_training_data(
-    five_points: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    five_points: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:
     # Every command that needs a scheme names the one that makes it.
-    assert "acrloss data flip SOURCE" in fails(capsys, "data", "check", five_points)
+    assert "acrloss data flip SOURCE" in fails("data", "check", five_points)
     scheme = tmp_path / "five.yaml"
     assert main(["data", "flip", str(five_points), "--output", str(scheme)]) == 0
     shown = capsys.readouterr()
@@ -69,10 +63,12 @@ def test_own_landmarks_from_check_to_training_data(
     assert faces.scheme == get_scheme(scheme)
     assert faces.splits.count("train") == 50
     assert main(["data", "check", str(packed), "--output", str(tmp_path / "check")]) == 0
-    assert "not an empty folder" in fails(capsys, *arguments)
+    assert "not an empty folder" in fails(*arguments)
 
 
-def test_flip_compares_with_what_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flip_compares_with_what_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
+) -> None:
     write_dataset(tmp_path / "faces", 60, 0)
     arguments = ["data", "flip", str(tmp_path / "faces"), "--output"]
     assert main([*arguments, str(tmp_path / "a.yaml"), "--name", "mine"]) == 0
@@ -82,5 +78,5 @@ def test_flip_compares_with_what_is_known(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "wrong.yaml").write_text(wrong)
     assert main([*arguments, str(tmp_path / "b.yaml"), "--scheme", str(tmp_path / "wrong.yaml")]) == 0
     assert "scheme mine pairs landmarks [0, 1, 15, 16] otherwise" in capsys.readouterr().err
-    assert "exists" in fails(capsys, *arguments, tmp_path / "b.yaml")
-    assert ".yaml" in fails(capsys, *arguments, tmp_path / "b.png")
+    assert "exists" in fails(*arguments, tmp_path / "b.yaml")
+    assert ".yaml" in fails(*arguments, tmp_path / "b.png")

@@ -1,6 +1,7 @@
 """evaluate, predict, explore, augment, synthesize and the overview, run as a user runs them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -23,22 +24,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return network.save(tmp_path_factory.mktemp("model") / "best.safetensors")
 
 
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """The last line on standard error of a command that must fail with status 2."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    last = capsys.readouterr().err.rstrip().splitlines()[-1]
-    assert last.startswith("error: ")
-    return last
-
-
-def test_overview_and_typos(capsys: pytest.CaptureFixture[str]) -> None:
+def test_overview_and_typos(capsys: pytest.CaptureFixture[str], fails: Callable[..., str]) -> None:
     assert main([]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in COMMANDS)
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == "0.1.0"
-    assert "did you mean evaluate" in fails(capsys, "evalute")
+    assert "did you mean evaluate" in fails("evalute")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -70,19 +62,19 @@ def test_evaluate_scores_the_test_faces(
 
 
 def test_evaluate_refuses_what_does_not_fit(
-    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, faces_300w: Path, tmp_path: Path, fails: Callable[..., str]
 ) -> None:
-    assert "no face" in fails(capsys, "evaluate", model, "--data", faces_300w, "--split", "tset")
-    assert "no run folder" in fails(capsys, "evaluate", tmp_path, "--data", faces_300w)
+    assert "no face" in fails("evaluate", model, "--data", faces_300w, "--split", "tset")
+    assert "no run folder" in fails("evaluate", tmp_path, "--data", faces_300w)
     other = create_model("test_efficientnet", get_scheme("cofw29"), CropSpec(size=32), pretrained="none")
     other.save(tmp_path / "other.safetensors")
-    message = fails(capsys, "evaluate", tmp_path / "other.safetensors", "--data", faces_300w)
+    message = fails("evaluate", tmp_path / "other.safetensors", "--data", faces_300w)
     assert "ibug68" in message
     assert "cofw29" in message
 
 
 def test_evaluate_scores_predictions_without_a_network(
-    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:
     data = ["--data", str(faces_300w)]
     assert main(["evaluate", str(model), *data, "--output", str(tmp_path / "network")]) == 0
@@ -94,14 +86,14 @@ def test_evaluate_scores_predictions_without_a_network(
         assert one["nme"] == pytest.approx(other["nme"], abs=1e-4)
         assert one["nme_interval"] == pytest.approx(other["nme_interval"], abs=1e-4)
     # Training and test faces have the same names in different folders.
-    message = fails(capsys, "evaluate", "--predictions", archive, *data, "--split", "train")
+    message = fails("evaluate", "--predictions", archive, *data, "--split", "train")
     assert "none of its 10 names" in message
-    assert "either a run folder" in fails(capsys, "evaluate", *data)
-    assert "either a run folder" in fails(capsys, "evaluate", model, "--predictions", archive, *data)
+    assert "either a run folder" in fails("evaluate", *data)
+    assert "either a run folder" in fails("evaluate", model, "--predictions", archive, *data)
 
 
 def test_report_compares_runs_and_files(
-    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:
     faces = read_annotations(faces_300w).split("test")
     run = tmp_path / "run"
@@ -122,7 +114,7 @@ def test_report_compares_runs_and_files(
         assert methods[1]["nme_difference"] < 0
         subsets = {score["subset"] for score in methods[0]["scores"]}
         assert subsets == ({"full", "common", "challenging"} if data else {"all"})
-    assert "give the annotated faces with --data" in fails(capsys, "report", tmp_path / "mine")
+    assert "give the annotated faces with --data" in fails("report", tmp_path / "mine")
 
 
 def test_predictors_of_one_name_are_told_apart() -> None:
@@ -151,11 +143,11 @@ def test_explore_ends_with_its_page(faces_300w: Path, tmp_path: Path, capsys: py
     assert "<img" in page.read_text()
 
 
-def test_synthesize_writes_what_the_readers_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_synthesize_writes_what_the_readers_read(tmp_path: Path, fails: Callable[..., str]) -> None:
     folder = tmp_path / "faces"
     assert main(["synthesize", "--count", "40", "--output", str(folder)]) == 0
     faces = read_annotations(folder)
     assert len(faces) == 40
     assert set(faces.split_names) == {"train", "val", "test"}
-    assert "not empty" in fails(capsys, "synthesize", "--count", "4", "--output", folder)
-    assert "--count" in fails(capsys, "synthesize", "--count", "0", "--output", tmp_path / "none")
+    assert "not empty" in fails("synthesize", "--count", "4", "--output", folder)
+    assert "--count" in fails("synthesize", "--count", "0", "--output", tmp_path / "none")

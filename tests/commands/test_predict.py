@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -26,15 +27,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an untrained network: it puts every landmark near the middle of the crop."""
     network = create_model("test_efficientnet", get_scheme("ibug68"), CropSpec(size=32), pretrained="none")
     return network.save(tmp_path_factory.mktemp("model") / "best.safetensors")
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """The last line on standard error of a command that must fail with status 2."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    last = capsys.readouterr().err.rstrip().splitlines()[-1]
-    assert last.startswith("error: ")
-    return last
 
 
 def test_predict_writes_json_pts_and_picture(
@@ -60,7 +52,7 @@ def test_predict_writes_json_pts_and_picture(
 
 
 def test_predict_goes_on_after_a_bad_image(
-    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:
     bad, good = tmp_path / "bad.jpg", faces_300w / "afw" / "face_1.jpg"
     bad.write_text("no picture")
@@ -68,10 +60,12 @@ def test_predict_goes_on_after_a_bad_image(
     assert main(["predict", "--model", str(model), str(bad), str(good), "--output", str(out)]) == 0
     assert "bad.jpg" in capsys.readouterr().err
     assert (out / "face_1.json").exists()
-    assert "none of the images" in fails(capsys, "predict", "--model", model, bad, "--output", out)
+    assert "none of the images" in fails("predict", "--model", model, bad, "--output", out)
 
 
-def test_predict_says_when_there_is_no_face(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_says_when_there_is_no_face(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
+) -> None:
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 300, 3), 120, np.uint8))
     assert main(["predict", str(tmp_path / "wall.png"), "--output", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().err
@@ -79,34 +73,34 @@ def test_predict_says_when_there_is_no_face(tmp_path: Path, capsys: pytest.Captu
     assert "0 faces in 1 images" in said
     assert json.loads((tmp_path / "out" / "wall.json").read_text())["faces"] == []
     arguments = ["--output", str(tmp_path / "out2"), "--format", "coco"]
-    assert "no face was found" in fails(capsys, "predict", tmp_path / "wall.png", *arguments)
+    assert "no face was found" in fails("predict", tmp_path / "wall.png", *arguments)
 
 
 @pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "50,50,10,10", "nan,0,5,5", "0,0,inf,9"])
 def test_predict_refuses_an_impossible_box(
-    box: str, model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    box: str, model: Path, faces_300w: Path, tmp_path: Path, fails: Callable[..., str]
 ) -> None:
     image = faces_300w / "afw" / "face_0.jpg"
     arguments = ["--model", str(model), "--box", box, "--output", str(tmp_path)]
-    assert "x0,y0,x1,y1" in fails(capsys, "predict", image, *arguments)
+    assert "x0,y0,x1,y1" in fails("predict", image, *arguments)
 
 
 def test_predict_refuses_what_does_not_fit(
-    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, faces_300w: Path, tmp_path: Path, fails: Callable[..., str]
 ) -> None:
     images = [faces_300w / folder / "face_0.jpg" for folder in ("afw", "ibug")]
-    assert "same name" in fails(capsys, "predict", *images, "--model", model)
-    assert f"--model {model}" in fails(capsys, "predict", model, images[0])
-    assert f"--model {model.parent}" in fails(capsys, "predict", model.parent, images[0])
-    assert "did you mean default" in fails(capsys, "predict", images[0], "--model", "defualt")
-    assert "give one of auto, yuface, mtcnn" in fails(capsys, "predict", images[0], "--detector", "yunet")
-    assert "did you mean --output" in fails(capsys, "predict", images[0], "--otput", "x")
-    assert "no such file" in fails(capsys, "predict", tmp_path / "nowhere.jpg")
+    assert "same name" in fails("predict", *images, "--model", model)
+    assert f"--model {model}" in fails("predict", model, images[0])
+    assert f"--model {model.parent}" in fails("predict", model.parent, images[0])
+    assert "did you mean default" in fails("predict", images[0], "--model", "defualt")
+    assert "give one of auto, yuface, mtcnn" in fails("predict", images[0], "--detector", "yunet")
+    assert "did you mean --output" in fails("predict", images[0], "--otput", "x")
+    assert "no such file" in fails("predict", tmp_path / "nowhere.jpg")
     assert "cannot be written" in fails(
-        capsys, *("predict", images[0], "--box", "1,1,90,90", "--output", tmp_path / "o", "--format", "cocoo")
+        "predict", images[0], "--box", "1,1,90,90", "--output", tmp_path / "o", "--format", "cocoo"
     )
-    assert "one video or camera alone" in fails(capsys, "predict", images[0], "clip.mp4")
-    assert "no such video" in fails(capsys, "predict", tmp_path / "clip.mp4")
+    assert "one video or camera alone" in fails("predict", images[0], "clip.mp4")
+    assert "no such video" in fails("predict", tmp_path / "clip.mp4")
 
 
 def test_predict_needs_no_torch(tmp_path: Path) -> None:
@@ -137,7 +131,7 @@ def test_models_lists_the_default(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_export_writes_a_model_that_evaluate_and_predict_take(
-    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:
     file = tmp_path / "m.onnx"
     assert main(["export", str(model), "--output", str(file), "--int8", str(faces_300w)]) == 0
@@ -155,9 +149,9 @@ def test_export_writes_a_model_that_evaluate_and_predict_take(
     image = faces_300w / "afw" / "face_0.jpg"
     arguments = ["--model", str(file), "--box", "20,30,80,100", "--output", str(tmp_path / "out")]
     assert main(["predict", str(image), *arguments]) == 0
-    assert "exported already" in fails(capsys, "export", file)
-    assert "--format onnx" in fails(capsys, "export", model, "--format", "torchscript", "--int8", faces_300w)
-    assert "give one of onnx" in fails(capsys, "export", model, "--format", "tflite")
+    assert "exported already" in fails("export", file)
+    assert "--format onnx" in fails("export", model, "--format", "torchscript", "--int8", faces_300w)
+    assert "give one of onnx" in fails("export", model, "--format", "tflite")
 
 
 def test_evaluate_scores_the_packaged_model_with_detected_boxes(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,17 +99,6 @@ def test_the_printed_configuration_makes_the_same_run(faces_300w: Path, capsys: 
     assert config["augmentation"]["mirror"] == 0.5
 
 
-def fails(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """The one-line error of a command that must fail with status 2."""
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 2
-    captured = capsys.readouterr()
-    errors = [line for line in captured.err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "Traceback" not in captured.err + captured.out
-    return errors[0]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -132,22 +122,22 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     ],
 )
 def test_a_wrong_option_is_one_line(
-    arguments: list[str], message: str, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, faces_300w: Path, tmp_path: Path, fails: Callable[..., str]
 ) -> None:
     # What is given last counts, so the small settings stand first.
-    assert message in fails(capsys, "train", "--data", faces_300w, "--output", tmp_path / "r", *TINY, *arguments)
+    assert message in fails("train", "--data", faces_300w, "--output", tmp_path / "r", *TINY, *arguments)
 
 
-def test_bad_data_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_data_is_one_line(tmp_path: Path, fails: Callable[..., str]) -> None:
     run = ["--output", str(tmp_path / "run"), *TINY]
-    assert "missing" in fails(capsys, "train", "--data", tmp_path / "missing", *run)
+    assert "missing" in fails("train", "--data", tmp_path / "missing", *run)
     (tmp_path / "empty").mkdir()
-    assert "empty" in fails(capsys, "train", "--data", tmp_path / "empty", *run)
+    assert "empty" in fails("train", "--data", tmp_path / "empty", *run)
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "a.jpg").write_text("no picture")
     (bad / "a.pts").write_text("version: 1\nn_points: 68\n{\n" + "5 5\n" * 68 + "}\n")
-    assert "a.jpg" in fails(capsys, "train", "--data", bad, *run)
+    assert "a.jpg" in fails("train", "--data", bad, *run)
 
 
 def test_bad_faces_are_left_out_with_a_count(
@@ -170,14 +160,14 @@ def test_bad_faces_are_left_out_with_a_count(
 
 
 def test_an_output_that_cannot_be_used(
-    finished: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: Path, faces_300w: Path, tmp_path: Path, fails: Callable[..., str]
 ) -> None:
     common = ["train", "--data", str(faces_300w), *TINY]
-    assert "holds a run" in fails(capsys, *common, "--output", finished)
+    assert "holds a run" in fails(*common, "--output", finished)
     (tmp_path / "file").write_text("")
-    assert str(tmp_path / "file") in fails(capsys, *common, "--output", tmp_path / "file" / "run")
+    assert str(tmp_path / "file") in fails(*common, "--output", tmp_path / "file" / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("")
-    assert "not empty" in fails(capsys, *common, "--output", tmp_path / "other")
-    assert "no last.ckpt" in fails(capsys, *common, "--output", tmp_path / "new", "--resume")
-    assert "epochs" in fails(capsys, *common, "--epochs", "7", "--output", finished, "--resume")
+    assert "not empty" in fails(*common, "--output", tmp_path / "other")
+    assert "no last.ckpt" in fails(*common, "--output", tmp_path / "new", "--resume")
+    assert "epochs" in fails(*common, "--epochs", "7", "--output", finished, "--resume")
