@@ -14,6 +14,7 @@ import numpy as np
 from acrloss.commands.source import add_data_arguments, choose_split, read_data
 from acrloss.errors import DataError
 from acrloss.evaluate import evaluate, predict_annotated, predict_detected
+from acrloss.flip_test import FlipTest
 from acrloss.predictions import read_predictions
 from acrloss.predictor import Predictor, load_model
 from acrloss.run_report import normalizer_table, occlusion_table, region_table, score_table, write_run_report
@@ -38,6 +39,7 @@ def add_arguments(parser: Any) -> None:
         help="crop around the annotated face, or around what the face detector finds",
     )
     parser.add_argument("--detector", type=str, default="auto", help="face detector: auto, yuface or mtcnn")
+    parser.add_argument("--flip_test", action="store_true", help="average over each crop and its mirror image")
     parser.add_argument(
         "--output",
         type=Path | None,
@@ -51,7 +53,7 @@ def run(parsed: Any) -> None:
     if (values.run is None) == (values.predictions is None):
         raise DataError("give either a run folder (or model file) or --predictions FILE, and not both")
     if values.run is not None:
-        network = load_model(values.run)
+        network = FlipTest(load_model(values.run)) if values.flip_test else load_model(values.run)
         annotations = read_data(values)
         if annotations.scheme != network.scheme:
             raise DataError(
@@ -72,6 +74,7 @@ def run(parsed: Any) -> None:
         folder = (path if path.is_dir() else path.parent) / "evaluation"
         source, title = shlex.quote(values.run), None
         source += " --boxes detected" if values.boxes == "detected" else ""
+        source += " --flip_test" if values.flip_test else ""
     else:
         annotations = choose_split(read_data(values), values.split, values.data)
         predictions = read_predictions(values.predictions, annotations)

@@ -10,7 +10,8 @@ from typing import Any
 from acrloss.draw import save_png
 from acrloss.errors import DataError
 from acrloss.faces import Faces
-from acrloss.predictor import VIDEO_SUFFIXES, Predictor, check_boxes, image_files
+from acrloss.flip_test import FlipTest
+from acrloss.predictor import VIDEO_SUFFIXES, Predictor, check_boxes, image_files, load_model
 from acrloss.terminal import notes, progress, results_in
 
 
@@ -23,6 +24,9 @@ def add_arguments(parser: Any) -> None:
         "--box", type=str | None, default=None, help="x0,y0,x1,y1 of the face in pixels, instead of detection"
     )
     parser.add_argument("--detector", type=str, default="auto", help="face detector: auto, yuface or mtcnn")
+    parser.add_argument(
+        "--flip_test", action="store_true", help="average over each crop and its mirror image; takes longer"
+    )
     parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder of the results")
     parser.add_argument(
         "--format", type=str | None, default=None, help="write all faces as a data set too: csv, coco, cvat, imglab …"
@@ -44,7 +48,8 @@ def run(parsed: Any) -> None:
         raise DataError("--box and --format are for images; a video's faces are detected and written as CSV")
     files = [] if moving else image_files(sources)
     _refuse_equal_names(files)
-    predictor = Predictor(values.model, detector=values.detector)
+    network = load_model(values.model)
+    predictor = Predictor(FlipTest(network) if values.flip_test else network, detector=values.detector)
     if box is None:
         # Asked for now, so that a missing detector is known before any work.
         predictor.detector  # noqa: B018
