@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from acrloss.errors import DataError
 from acrloss.study import Run, read_study
 from acrloss.study_report import paired_difference
+from acrloss.study_results import Result, read_results, write_results
 
 STUDY = """
 data: synthetic:60@1
@@ -35,7 +35,6 @@ def test_a_study_is_every_method_with_every_seed(tmp_path: Path) -> None:
         "epochs": 2,
         "crop": {"size": 32, "enlargement": 1.3},
         "loss": "wing",
-        "data": "synthetic:60@1",
         "seed": 0,
         "score": "val",
     }
@@ -85,22 +84,20 @@ def test_a_wrong_study_is_one_line(text: str, message: str, tmp_path: Path) -> N
     assert "s.yaml" in str(caught.value)
 
 
-def finished(seed: int, nme: Any, images: Any = None) -> Any:
-    """A run with the NME of each of its faces."""
-    run = Run("d", "m", seed, {}, Path("x"))
-    names = [str(i) for i in range(len(nme))] if images is None else [str(i) for i in images]
-    return SimpleNamespace(
-        run=run,
-        nme=np.asarray(nme, dtype=np.float64),
-        evaluation=SimpleNamespace(annotations=SimpleNamespace(images=names)),
-    )
+def result(seed: int, nme: Any, images: Any = None) -> Result:
+    """The result of a run with the NME of each of its faces."""
+    run = Run("d", "m", seed, "faces", {"seed": seed}, None, Path("x"))
+    names = tuple(map(str, range(len(nme)) if images is None else images))
+    curves = {"train_nme": np.array([9.0, np.nan]), "val_nme": np.array([8.0, 7.0])}
+    nme = np.asarray(nme, dtype=np.float64)
+    return Result(run, names, "interocular", nme, {"jaw": 5.0, "ear": np.nan}, np.arange(5.0), curves, 12.0, {"a": 1})
 
 
 def test_differences_are_paired_by_face_and_seed() -> None:
     rng = np.random.default_rng(0)
     faces = rng.uniform(2, 20, 300)
-    reference = [finished(s, faces + rng.normal(0, 0.1, 300)) for s in range(3)]
-    better = [finished(s, faces - 0.5 + rng.normal(0, 0.1, 300)) for s in (2, 0, 1)]
+    reference = [result(s, faces + rng.normal(0, 0.1, 300)) for s in range(3)]
+    better = [result(s, faces - 0.5 + rng.normal(0, 0.1, 300)) for s in (2, 0, 1)]
     mean, low, high = paired_difference(better, reference)
     assert mean == pytest.approx(-0.5, abs=0.02)
     assert low < mean < high
@@ -111,18 +108,75 @@ def test_differences_are_paired_by_face_and_seed() -> None:
 
 def test_the_interval_knows_that_seeds_differ() -> None:
     faces = np.random.default_rng(0).uniform(2, 20, 500)
-    reference = [finished(s, faces) for s in range(3)]
-    shifted = [finished(s, faces + shift) for s, shift in enumerate((-0.3, 0.0, 0.3))]
+    reference = [result(s, faces) for s in range(3)]
+    shifted = [result(s, faces + shift) for s, shift in enumerate((-0.3, 0.0, 0.3))]
     mean, low, high = paired_difference(shifted, reference)
     assert mean == pytest.approx(0)
     assert low == pytest.approx(-0.3)
     assert high == pytest.approx(0.3)
     # Seeds may hold out other faces.
-    reference = [finished(s, faces[s : s + 400], range(s, s + 400)) for s in range(3)]
-    others = [finished(s, faces[s : s + 400] + 1, range(s, s + 400)) for s in range(3)]
+    reference = [result(s, faces[s : s + 400], range(s, s + 400)) for s in range(3)]
+    others = [result(s, faces[s : s + 400] + 1, range(s, s + 400)) for s in range(3)]
     assert paired_difference(others, reference) == pytest.approx((1, 1, 1))
 
 
 def test_without_a_common_seed_there_is_no_difference() -> None:
-    assert np.isnan(paired_difference([finished(0, [1.0])], [finished(1, [1.0])])).all()
-    assert replace(Run("d", "m", 0, {}, Path("nowhere"))).done is False
+    assert np.isnan(paired_difference([result(0, [1.0])], [result(1, [1.0])])).all()
+
+
+def test_results_are_written_and_read_back(tmp_path: Path) -> None:
+    study = read(STUDY, tmp_path)
+    results = [replace(result(0, [3.25, np.nan, 4.0]), run=run) for run in study.runs[:3]]
+    write_results(tmp_path / "results.json", results)
+    back = read_results(tmp_path / "results.json", study)
+    assert [r.run for r in back] == list(study.runs[:3])
+    for before, after in zip(results, back, strict=True):
+        assert (after.images, after.normalizer, after.seconds) == (before.images, before.normalizer, before.seconds)
+        np.testing.assert_array_equal(after.nme, before.nme)
+        np.testing.assert_array_equal(after.by_difficulty, before.by_difficulty)
+        np.testing.assert_array_equal(after.curves["train_nme"], before.curves["train_nme"])
+        assert after.regions["jaw"] == 5
+        assert np.isnan(after.regions["ear"])
+    write_results(tmp_path / "again.json", back)
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "results.json").read_bytes()
+    assert read_results(tmp_path / "none.json", study) == []
+
+
+def test_results_count_without_the_data_but_not_on_other_data(tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    (faces / "a.pts").write_text("1")
+    text = STUDY.replace("synthetic:60@1", f"{{A: {faces}}}")
+    study = read(text, tmp_path)
+    write_results(tmp_path / "results.json", [replace(result(0, [1.0]), run=run) for run in study.runs])
+    moved = tmp_path / "moved"
+    faces.rename(moved)
+    assert len(read_results(tmp_path / "results.json", read(text, tmp_path))) == 4
+    text = text.replace(str(faces), str(moved))
+    assert len(read_results(tmp_path / "results.json", read(text, tmp_path))) == 4, "only the place is another"
+    (moved / "a.pts").write_text("22")
+    assert read_results(tmp_path / "results.json", read(text, tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-9],
+        lambda text: "[]",
+        lambda text: text.replace("acrloss-study-results", "other"),
+        lambda text: text.replace('"version": 1', '"version": 99'),
+        lambda text: text.replace('"faces": 0', '"faces": 7'),
+        lambda text: text.replace('"nme": [1.0]', '"nme": [1.0, 2.0]'),
+        lambda text: text.replace('"nme": [1.0]', '"nme": ["x"]'),
+        lambda text: text.replace('"seconds"', '"secs"'),
+    ],
+)
+def test_damaged_results_are_one_line(damage: Any, tmp_path: Path) -> None:
+    study = read(STUDY, tmp_path)
+    write_results(tmp_path / "r.json", [replace(result(0, [1.0]), run=study.runs[0])])
+    text = (tmp_path / "r.json").read_text()
+    assert damage(text) != text
+    (tmp_path / "r.json").write_text(damage(text))
+    with pytest.raises(DataError, match=r"r\.json: no results of a study") as caught:
+        read_results(tmp_path / "r.json", study)
+    assert "\n" not in str(caught.value)

@@ -140,11 +140,11 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, normalizer: str) -> Fi
     return figure
 
 
-def compared_learning(methods: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], *, normalizer: str) -> Figure:
+def compared_learning(methods: Mapping[str, Sequence[ArrayLike]], *, normalizer: str) -> Figure:
     """Validation NME over the epochs of several methods: the mean of a method's runs, and the range between them.
 
     Args:
-        methods: name to runs, each with one mapping an epoch as in `learning_curves`.
+        methods: name to runs, each with the validation NME of its epochs.
         normalizer: what the NME is divided by, for the axis label.
 
     Raises:
@@ -155,9 +155,10 @@ def compared_learning(methods: Mapping[str, Sequence[Sequence[Mapping[str, Any]]
     figure = _figure(7.4, 4.6 + 0.2 * len(methods))
     ax = figure.subplots()
     for index, (name, runs) in enumerate(methods.items()):
-        length = min(len(rows) for rows in runs)
-        epoch = _column(runs[0][:length], "epoch")
-        values = np.stack([_column(rows[:length], "val_nme") for rows in runs])
+        curves = [np.asarray(run, dtype=np.float64) for run in runs]
+        length = min(map(len, curves))
+        epoch = np.arange(1, length + 1)
+        values = np.stack([curve[:length] for curve in curves])
         colour = CYCLE[index % len(CYCLE)]
         style = STYLES[(index + index // len(CYCLE)) % len(STYLES)]
         line = {"linestyle": style, "marker": "o" if length < 40 else "", "ms": 3.5, "lw": 1.8, "color": colour}

@@ -11,8 +11,8 @@ seeds: [0, 1, 2]
 score: val                  # "val" (the default: choose on it) or "test" (once, at the end)
 ```
 
-A run lies in a folder named by the hash of all that determines it, so that runs are shared between studies of one
-folder, an edited study makes only what is new, and an interrupted one goes on where it was.
+A run is known by the hash of all that determines it, so that runs are shared between studies of one folder, an edited
+study makes only what is new, and an interrupted one goes on where it was.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,31 +38,35 @@ _KEYS = ("data", "settings", "methods", "seeds", "score")
 _OWN = ("data", "output", "seed", "score", "resume", "config", "threads")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One training of a study.
 
     Attributes:
         data, method, seed: which one; the names in the study file.
-        options: those of `acrloss train`, but for the output.
-        folder: where it is or will be.
+        source: where the data is on this machine.
+        options: those of `acrloss train`, but for the data and the output.
+        fingerprint: of the data's files; None where the data is not on this machine.
+        folder: where it is trained.
     """
 
     data: str
     method: str
     seed: int
+    source: str
     options: Mapping[str, Any]
+    fingerprint: str | None
     folder: Path
 
     @property
-    def done(self) -> bool:
-        """Whether it was trained and scored."""
-        return (self.folder / "done.json").is_file()
+    def key(self) -> str:
+        """What identifies it, wherever its data lies."""
+        return run_key(self.data, self.options)
 
     @property
-    def seconds(self) -> float:
-        """How long it took, with interruptions left out."""
-        return float(json.loads((self.folder / "done.json").read_text())["seconds"])
+    def done(self) -> bool:
+        """Whether it was trained and scored here."""
+        return (self.folder / "done.json").is_file()
 
     @property
     def title(self) -> str:
@@ -146,20 +150,24 @@ def read_study(path: str | Path, folder: Path) -> Study:
         for seed in dict.fromkeys(seeds):
             for method, options in methods.items():
                 merged = _merge(settings, options or {})
-                merged |= {"data": str(source), "seed": seed, "score": score}
-                named = json.dumps([merged, fingerprint], sort_keys=True, default=str)
-                key = hashlib.sha256(named.encode()).hexdigest()[:16]
-                runs.append(Run(str(source_name), str(method), seed, merged, folder / "runs" / key))
+                merged |= {"seed": seed, "score": score}
+                place = folder / "runs" / f"{run_key(str(source_name), merged)}-{(fingerprint or 'absent')[:8]}"
+                runs.append(Run(str(source_name), str(method), seed, str(source), merged, fingerprint, place))
     return Study(path.stem, score, tuple(runs), text)
 
 
-def train_all(study: Study, jobs: int) -> Iterator[tuple[Run, str]]:
-    """Train what is not trained yet, `jobs` runs side by side with one thread each.
+def run_key(data: str, options: Mapping[str, Any]) -> str:
+    """The hash of the data's name and the options, seed included."""
+    return hashlib.sha256(json.dumps([data, options], sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def train_all(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
+    """Train `runs`, `jobs` of them side by side with one thread each.
 
     Yields:
         Each run when it is done, and what went wrong with it: "" or one line. A run that fails costs no other.
     """
-    waiting = [run for run in {run.folder: run for run in study.runs}.values() if not run.done]
+    waiting = list({run.folder: run for run in runs}.values())
     processes: dict[Path, subprocess.Popen[bytes]] = {}
 
     def start(run: Run) -> str:
@@ -181,7 +189,9 @@ def train_all(study: Study, jobs: int) -> Iterator[tuple[Run, str]]:
 def _train(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> str:
     """Train one run in a process of its own; what went wrong, or ""."""
     run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "study.yaml").write_text(yaml.safe_dump({**run.options, "threads": 1}, sort_keys=True))
+    (run.folder / "study.yaml").write_text(
+        yaml.safe_dump({**run.options, "data": run.source, "threads": 1}, sort_keys=True)
+    )
     spent = run.folder / "seconds.json"
     before = float(json.loads(spent.read_text())) if spent.is_file() else 0.0
     resume = (run.folder / "train" / "last.ckpt").is_file()
@@ -222,11 +232,12 @@ def _merge(settings: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     return merged
 
 
-def _fingerprint(source: str) -> str:
-    """Changes when the data does: names and sizes of all its files; a source that is no path is its own name."""
+def _fingerprint(source: str) -> str | None:
+    """Changes when the data does: the hash of the names and sizes of all its files; None where there are none here."""
     path = Path(source)
     if not path.exists():
-        return source
+        # Synthetic faces are made anew from what their name says.
+        return hashlib.sha256(source.encode()).hexdigest() if source.startswith("synthetic") else None
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     listing = "\n".join(f"{p.relative_to(path)} {p.stat().st_size}" for p in files)
     return hashlib.sha256(listing.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def test_a_study_is_trained_once_and_reported(
     assert main(arguments) == 0
     assert "6 runs, 4 of them done already" in capsys.readouterr().err
     assert times == {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
+    # The figures alone give the same report, without runs or data.
+    shutil.rmtree(tmp_path / "out" / "runs")
+    (tmp_path / "s.yaml").write_text(STUDY.format(data=tmp_path / "gone").replace("  broken: {loss: wnig}\n", ""))
+    assert main(arguments) == 0
+    assert "4 runs, 4 of them done already" in capsys.readouterr().err
+    assert [row for row in text.splitlines() if row.startswith("| ")] == [
+        row for row in report.with_suffix(".md").read_text().splitlines() if row.startswith("| ")
+    ]
 
 
 def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,183 @@
+"""What a study keeps of each run: the figures of its report, small enough to keep with the study for good."""
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acrloss.errors import DataError
+from acrloss.evaluate import Evaluation, evaluate
+from acrloss.files import write_atomic
+from acrloss.metrics import mean_known
+from acrloss.predictions import read_predictions, read_scored_faces
+from acrloss.shape_model import ShapeModel
+from acrloss.study import Run, Study, run_key
+
+Float = NDArray[np.float64]
+
+FORMAT, VERSION = "acrloss-study-results", 1
+_MAX_BYTES = 200_000_000
+# Modes of the shape model whose residual tells a landmark's difficulty: those agree best with networks' errors.
+_MODES = 4
+_BINS = 5
+_CURVES = ("train_nme", "val_nme")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The figures of one run.
+
+    Attributes:
+        run: which one.
+        images: the N faces that were scored, each by its file's path below the data.
+        normalizer: of all figures, which are in %.
+        nme: (N,) NME of each face.
+        regions: region of the scheme -> mean error.
+        by_difficulty: mean error of the landmarks in fifths, from the easiest to the hardest: ranked by how far each is
+            from what the first modes of the run's shape model explain.
+        curves: "train_nme" and "val_nme", one number an epoch.
+        seconds: how long the run took, with interruptions left out.
+        environment: versions and machine.
+    """
+
+    run: Run
+    images: tuple[str, ...]
+    normalizer: str
+    nme: Float
+    regions: dict[str, float]
+    by_difficulty: Float
+    curves: dict[str, Float]
+    seconds: float
+    environment: dict[str, Any]
+
+
+def result_of(run: Run) -> Result:
+    """The figures of a run that was trained here."""
+    folder = run.folder / "train"
+    faces = read_scored_faces(folder)
+    evaluation = evaluate(faces, read_predictions(folder, faces).landmarks)
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return Result(
+        run,
+        tuple(_below(image, run.source) for image in faces.images),
+        evaluation.normalizer,
+        evaluation.nme[evaluation.normalizer],
+        evaluation.score.regions,
+        _errors_by_difficulty(evaluation, ShapeModel.load(folder / "shape_model.safetensors")),
+        {name: np.array([float(row[name]) for row in rows]) for name in _CURVES},
+        float(json.loads((run.folder / "done.json").read_text())["seconds"]),
+        json.loads((folder / "environment.json").read_text()),
+    )
+
+
+def write_results(path: Path, results: Iterable[Result]) -> None:
+    """Write figures as one JSON file, atomically. Faces that several runs share are listed once."""
+    faces: dict[tuple[str, ...], int] = {}
+    runs = []
+    for result in results:
+        run = result.run
+        runs.append(
+            {
+                "data": run.data,
+                "method": run.method,
+                "options": run.options,
+                "fingerprint": run.fingerprint,
+                "seconds": result.seconds,
+                "environment": result.environment,
+                "normalizer": result.normalizer,
+                "faces": faces.setdefault(result.images, len(faces)),
+                "nme": _short(result.nme),
+                "regions": dict(zip(result.regions, _short(result.regions.values()), strict=True)),
+                "by_difficulty": _short(result.by_difficulty),
+                **{name: _short(values) for name, values in result.curves.items()},
+            }
+        )
+    # A line a run or list of faces, so that versions can be compared.
+    lists = ",\n".join(json.dumps(list(images)) for images in faces)
+    lines = ",\n".join(json.dumps(run) for run in runs)
+    write_atomic(
+        path, f'{{"format": "{FORMAT}", "version": {VERSION},\n"faces": [\n{lists}\n],\n"runs": [\n{lines}\n]}}\n'
+    )
+
+
+def read_results(path: Path, study: Study) -> list[Result]:
+    """The figures that a file has of the study's runs, in the study's order; none if there is no such file.
+
+    Runs on other data than is on this machine are left out; where the data is not here at all, they count.
+
+    Raises:
+        DataError: the file is no file of results.
+    """
+    if not path.is_file():
+        return []
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"more than {_MAX_BYTES} bytes")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["version"] > VERSION:
+            raise ValueError(f"not of format {FORMAT}, version {VERSION}")
+        known = {run_key(item["data"], item["options"]): item for item in content["runs"]}
+        results = []
+        for run in study.runs:
+            item = known.get(run_key(run.data, run.options))
+            if item is None or run.fingerprint not in (None, item["fingerprint"]):
+                continue
+            results.append(_result(run, item, content["faces"][item["faces"]]))
+    except (OSError, UnicodeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: no results of a study ({type(error).__name__}: {error}); move it away, and the runs are made anew"
+        ) from error
+    return results
+
+
+def _result(run: Run, item: dict[str, Any], images: list[str]) -> Result:
+    # None becomes NaN.
+    nme = np.array(item["nme"], dtype=np.float64)
+    if nme.shape != (len(images),):
+        raise ValueError(f"{len(images)} faces with {nme.size} figures")
+    return Result(
+        run,
+        tuple(images),
+        str(item["normalizer"]),
+        nme,
+        dict(zip(item["regions"], np.array([*item["regions"].values()], dtype=np.float64).tolist(), strict=True)),
+        np.array(item["by_difficulty"], dtype=np.float64),
+        {name: np.array(item[name], dtype=np.float64) for name in _CURVES},
+        float(item["seconds"]),
+        dict(item["environment"]),
+    )
+
+
+def _short(values: Iterable[float]) -> list[float | None]:
+    """Four decimals, and None for NaN, which JSON does not have."""
+    return [round(float(value), 4) if np.isfinite(value) else None for value in values]
+
+
+def _below(image: str, source: str) -> str:
+    path, root = Path(image).absolute(), Path(source).absolute()
+    root = root.parent if root.is_file() else root
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else image
+
+
+def _errors_by_difficulty(evaluation: Evaluation, model: ShapeModel) -> Float:
+    faces = evaluation.annotations
+    # The shape model is of crops; faces are laid into its frame by their tight box.
+    boxes = faces.landmark_boxes()
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    mean = model.mean.reshape(-1, 2).numpy()
+    scale = (mean.max(axis=0) - mean.min(axis=0)).max()
+    middle = (mean.max(axis=0) + mean.min(axis=0)) / 2
+    centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    framed = (faces.landmarks - centres) / sides[:, None, None] * scale + middle
+    smooth = model.smooth(framed, min(_MODES, len(model.eigenvalues)))
+    residual = np.linalg.norm(np.asarray(smooth) - framed, axis=-1)
+    errors = evaluation.errors[evaluation.normalizer]
+    known = np.isfinite(residual) & np.isfinite(errors)
+    order = np.argsort(residual[known], kind="stable")
+    return np.array([mean_known(part, axis=0) for part in np.array_split(errors[known][order], _BINS)])
