@@ -81,12 +81,12 @@ def test_training_learns(faces_csv: Path, tmp_path: Path) -> None:
     assert history[-1]["train_nme"] < 0.4 * history[0]["train_nme"]
 
 
-@pytest.mark.parametrize("loss", ["acr-paper", "gaussian_nll", "wing"])
+@pytest.mark.parametrize("loss", ["acr-paper", "gaussian_nll", "rle", "wing"])
 def test_every_kind_of_loss_trains(loss: str, faces_csv: Path, tmp_path: Path) -> None:
     history = fit(read_annotations(faces_csv), replace(TINY, loss=loss, epochs=1), tmp_path)
     assert np.isfinite(history[0]["train_loss"])
     network = LandmarkNet.load(tmp_path / "last.safetensors")
-    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 68, 4 if loss == "gaussian_nll" else 2)
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 68, 4 if loss in ("gaussian_nll", "rle") else 2)
 
 
 def test_difficulty_frame_matters_and_is_permuted_for_mirrored_faces(faces_csv: Path, tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ class TrainConfig:
     """All that determines a run, besides the data.
 
     Attributes:
-        loss: "acr", "acr-paper" (as printed), "l1", "l2", "smooth_l1", "wing", "soft_wing", "rectified_wing" or
-            "gaussian_nll".
+        loss: "acr", "acr-paper" (as printed), "l1", "l2", "smooth_l1", "wing", "soft_wing", "rectified_wing",
+            "gaussian_nll" or "rle".
         loss_options: options of the loss, such as {"unit": "pixel", "omega": 10}. The ACR losses' `schedule` is
             "stretched" (the paper's stages over this run's epochs; the default), "paper" (its epochs as printed) or
             one share of modes for the whole run.
@@ -270,7 +270,8 @@ class LandmarkTraining(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optim = self.config.optim
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        # A loss may have parameters of its own, as RLE's density.
+        parameters = [p for p in (*self.network.parameters(), *self.criterion.parameters()) if p.requires_grad]
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": optim.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

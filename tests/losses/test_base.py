@@ -20,6 +20,8 @@ def shape_model() -> ShapeModel:
 
 
 def build(name: str, **options: Any) -> LandmarkLoss:
+    # RLE's density starts with random weights.
+    torch.manual_seed(0)
     return create_loss(name, shape_model(), **options)
 
 
@@ -39,7 +41,7 @@ def gradient(criterion: Callable[[Tensor, Tensor], Tensor], pred: Tensor, target
 @pytest.mark.parametrize("name", NAMES)
 def test_gradcheck(name: str) -> None:
     for options in ({}, {"unit": 50.0}, {"unit": "interocular", "eyes": (0, 3)}, {"reduction": "none"}):
-        criterion = build(name, **options)
+        criterion = build(name, **options).double()
         pred, target = batch(criterion)
         target[1, 2] = torch.nan
         assert torch.autograd.gradcheck(lambda p: criterion(p, target), (pred,), eps=1e-8, atol=1e-4, rtol=1e-4)  # noqa: B023
@@ -96,19 +98,20 @@ def test_units_scale_the_error(name: str) -> None:
     scaled[..., :2] *= 3
     # Φ is measured on the landmarks as given, so the scaled faces need a model in their own unit.
     whole = ShapeModel.fit(3 * np.random.default_rng(0).normal(0.5, 0.1, (60, SIZE, 2)))
+    torch.manual_seed(0)
     torch.testing.assert_close(factor(pred, target), create_loss(name, whole, unit="crop")(scaled, 3 * target))
     torch.testing.assert_close(factor(pred, target), build(name, unit="pixel", input_size=3)(pred, target))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_interocular_unit_is_a_factor_for_each_face(name: str) -> None:
-    criterion = build(name, unit="interocular", eyes=(0, 3), reduction="none")
+    criterion = build(name, unit="interocular", eyes=(0, 3), reduction="none").double()
     pred, target = batch(criterion)
     each = criterion(pred, target)
     for face in range(len(target)):
         distance = float((target[face, 0] - target[face, 3]).norm())
-        alone = build(name, unit=1 / distance, reduction="none")(pred[face : face + 1], target[face : face + 1])
-        torch.testing.assert_close(each[face], alone[0])
+        alone = build(name, unit=1 / distance, reduction="none").double()
+        torch.testing.assert_close(each[face], alone(pred[face : face + 1], target[face : face + 1])[0])
     unusable = target.clone()
     unusable[1, 3] = torch.nan
     unusable[2, 3] = unusable[2, 0]
@@ -150,7 +153,8 @@ def test_finite_for_any_error(name: str, dtype: torch.dtype) -> None:
             assert slope.isfinite().all(), (name, unit, autocast)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The most probable place under RLE's density need not be the mean.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "rle"])
 def test_zero_error_has_zero_gradient(name: str) -> None:
     criterion = build(name)
     pred, target = batch(criterion)
@@ -250,5 +254,5 @@ def test_bad_options_are_named(name: str) -> None:
 def test_every_loss_hears_the_epoch_and_counts_its_channels(name: str) -> None:
     criterion = build(name)
     criterion.set_epoch(3)
-    assert criterion.channels == (4 if name == "gaussian_nll" else 2)
+    assert criterion.channels == (4 if name in ("gaussian_nll", "rle") else 2)
     assert "unit=" in repr(criterion)

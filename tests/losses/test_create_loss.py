@@ -7,8 +7,8 @@ MODEL = ShapeModel.fit(np.random.default_rng(0).normal(0.5, 0.1, (60, 7, 2)))
 
 
 def test_names() -> None:
-    expected = ["acr", "acr-paper", "l1", "l2", "smooth_l1", "wing", "soft_wing", "rectified_wing", "gaussian_nll"]
-    assert loss_names() == expected
+    baselines = ["l1", "l2", "smooth_l1", "wing", "soft_wing", "rectified_wing", "gaussian_nll", "rle"]
+    assert loss_names() == ["acr", "acr-paper", *baselines]
     for name in loss_names():
         assert create_loss(name, MODEL) is not create_loss(name, MODEL)
 

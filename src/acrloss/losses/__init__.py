@@ -12,6 +12,7 @@ from acrloss.losses.gaussian_nll import GaussianNLLLoss, gaussian_nll_loss
 from acrloss.losses.l1 import L1Loss, l1_loss
 from acrloss.losses.l2 import L2Loss, l2_loss
 from acrloss.losses.rectified_wing import RectifiedWingLoss, rectified_wing_loss
+from acrloss.losses.rle import RLELoss, rle_loss
 from acrloss.losses.smooth_l1 import SmoothL1Loss, smooth_l1_loss
 from acrloss.losses.soft_wing import SoftWingLoss, soft_wing_loss
 from acrloss.losses.wing import WingLoss, wing_loss
@@ -23,6 +24,7 @@ __all__ = [
     "L1Loss",
     "L2Loss",
     "LandmarkLoss",
+    "RLELoss",
     "RectifiedWingLoss",
     "SmoothL1Loss",
     "SoftWingLoss",
@@ -34,6 +36,7 @@ __all__ = [
     "l2_loss",
     "loss_names",
     "rectified_wing_loss",
+    "rle_loss",
     "smooth_acr_loss",
     "smooth_l1_loss",
     "soft_wing_loss",
@@ -48,6 +51,7 @@ _LOSSES: dict[str, type[LandmarkLoss]] = {
     "soft_wing": SoftWingLoss,
     "rectified_wing": RectifiedWingLoss,
     "gaussian_nll": GaussianNLLLoss,
+    "rle": RLELoss,
 }
 _ACR_PRESETS: dict[str, dict[str, Any]] = {
     # Wing's scale and unit on a C¹ curve, with the reading of Φ that agrees best with a network's errors.

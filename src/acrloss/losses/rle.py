@@ -42,6 +42,7 @@ def _small_network(width: int, *last: nn.Module) -> nn.Sequential:
     layers = [nn.Linear(1, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, 1)]
     for layer in layers[::2]:
         nn.init.xavier_uniform_(layer.weight, gain=0.01)  # type: ignore[arg-type]
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return nn.Sequential(*layers, *last)
 
 
@@ -68,8 +69,10 @@ def rle_loss(pred: Landmarks, target: Landmarks, flow: RealNVP, reduction: Reduc
     present = visible(target)
     log_scale = torch.where(present, log_scale, 0.0).clamp(*LOG_SCALE_RANGE)
     error = difference(mean, target, present) * (-log_scale).exp()
+    weights = next(flow.parameters())
     with torch.autocast(error.device.type, enabled=False):
-        log_density = flow.log_prob(error.flatten(0, 1)).reshape(*error.shape[:2], 1)
+        log_density = flow.log_prob(error.flatten(0, 1).to(weights.dtype)).to(error.dtype)
+    log_density = log_density.reshape(*error.shape[:2], 1)
     return reduce(math.log(2) + 2 * log_scale + error.abs() - 0.5 * log_density, present, reduction)
 
 
