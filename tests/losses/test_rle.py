@@ -14,7 +14,7 @@ def flow_of_any_shape() -> RealNVP:
     flow = RealNVP().double()
     with torch.no_grad():
         for weights in flow.parameters():
-            weights.copy_(0.3 * torch.randn_like(weights))
+            weights.copy_(0.2 * torch.randn_like(weights))
     return flow
 
 
