@@ -78,7 +78,8 @@ def run(parsed: Any) -> None:
         notes.print(f"no face found in {image}", markup=False, soft_wrap=True)
     if len(faceless) > 5:
         notes.print(f"and in {len(faceless) - 5} more")
-    notes.print(f"{sum(map(len, found))} faces in {len(found)} images")
+    count = sum(map(len, found))
+    notes.print(f"{count} face{'s' * (count != 1)} in {len(found)} image{'s' * (len(found) != 1)}")
     if values.format is not None:
         _write_data_set(found, folder / values.format, values.format)
     results_in(folder)
