@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from acrloss.faces import Faces as Faces
     from acrloss.losses import (
+        ACRControlLoss,
         ACRLoss,
         GaussianNLLLoss,
         L1Loss,
@@ -48,6 +49,7 @@ _HOMES = {
 
 # Without Faces and Predictor: `from acrloss import *` must work where nothing but torch and NumPy is installed.
 __all__ = [
+    "ACRControlLoss",
     "ACRLoss",
     "GaussianNLLLoss",
     "L1Loss",

@@ -70,7 +70,7 @@ def test_predict_says_when_there_is_no_face(
     assert main(["predict", str(tmp_path / "wall.png"), "--output", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().err
     assert "no face found in" in said
-    assert "0 faces in 1 images" in said
+    assert "0 faces in 1 image" in said
     assert json.loads((tmp_path / "out" / "wall.json").read_text())["faces"] == []
     arguments = ["--output", str(tmp_path / "out2"), "--format", "coco"]
     assert "no face was found" in fails("predict", tmp_path / "wall.png", *arguments)

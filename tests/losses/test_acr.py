@@ -121,12 +121,67 @@ def test_difficulty_one_is_wing_up_to_omega() -> None:
     torch.testing.assert_close(rest, (pred.abs() - 10)[~inside] * (1 - 10 / 12))
 
 
+@given(data=st.data(), tail=st.sampled_from(["linear", "quadratic"]))
+def test_distances_of_landmarks_and_faces(data: st.DataObject, tail: Any) -> None:
+    seed = data.draw(st.integers(0, 999))
+    rng = np.random.default_rng(seed)
+    pred, target = rng.normal(0, 6, (2, 4, 5, 2))
+    phi = rng.uniform(0, 1, (4, 5, 2))
+    missing = rng.random((4, 5)) < 0.3
+    missing[0] = False
+    target[missing] = np.nan
+    distance = np.where(missing, np.nan, np.linalg.norm(pred - target, axis=-1))
+    known = phi.mean(axis=-1)
+    for name in ("landmark", "face"):
+        expected = np.zeros((4, 5, 2))
+        for i, m in zip(*np.nonzero(~missing), strict=True):
+            if name == "landmark":
+                x, p = distance[i, m] / 2, 2 - known[i, m]
+            else:
+                x, p = np.sqrt(np.nanmean(distance[i] ** 2)) / 2, 2 - known[i][~missing[i]].mean()
+            slope = 10 * p * 5 ** (p - 1) / (1 + 5**p)
+            beyond = max(x - 5, 0)
+            beyond += beyond**2 / 10 if tail == "quadratic" else 0
+            expected[i, m] = 10 * np.log1p(min(x, 5) ** p) + slope * beyond
+        each = smooth_acr_loss(pred, target, phi, 10.0, 2.0, 10.0, tail, "none", name)
+        np.testing.assert_allclose(each, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("distance", ["landmark", "face"])
+def test_gradients_of_distances(distance: Any) -> None:
+    rng = torch.Generator().manual_seed(0)
+    pred = torch.randn(3, 4, 2, generator=rng, dtype=torch.float64).requires_grad_()
+    target = torch.randn(3, 4, 2, generator=rng, dtype=torch.float64)
+    phi = torch.rand(3, 4, 2, generator=rng, dtype=torch.float64)
+    target[1, 2] = torch.nan
+    assert torch.autograd.gradcheck(lambda p: smooth_acr_loss(p, target, phi, 2.0, 0.5, 1.5, distance=distance), pred)
+    # At the target itself the slope is 0, whatever the exponent.
+    exact = target.nan_to_num(0).requires_grad_()
+    for flat in (torch.zeros_like(phi), phi, torch.ones_like(phi)):
+        loss = smooth_acr_loss(exact, target, flat, distance=distance)
+        assert loss == 0
+        assert not torch.autograd.grad(loss, exact)[0].any()
+
+
+@pytest.mark.parametrize("distance", ["landmark", "face"])
+def test_distances_do_not_depend_on_the_axes(distance: Any) -> None:
+    rng = torch.Generator().manual_seed(0)
+    pred, target = torch.randn(2, 3, 6, 2, generator=rng, dtype=torch.float64)
+    phi = torch.rand(3, 6, 1, generator=rng, dtype=torch.float64).expand(-1, -1, 2)
+    turn = torch.tensor([[0.8, 0.6], [-0.6, 0.8]], dtype=torch.float64)
+    turned = smooth_acr_loss(pred @ turn, target @ turn, phi, distance=distance)
+    torch.testing.assert_close(turned, smooth_acr_loss(pred, target, phi, distance=distance))
+    assert smooth_acr_loss(pred @ turn, target @ turn, phi) != smooth_acr_loss(pred, target, phi)
+
+
 CURVES: dict[str, Any] = {
     "paper": lambda p, t, f: acr_loss(p, t, f),
     "continuous": lambda p, t, f: acr_loss(p, t, f, 2.5, "continuous"),
     "linear": lambda p, t, f: smooth_acr_loss(p, t, f, 10.0, 2.0, 10.0),
     "quadratic": lambda p, t, f: smooth_acr_loss(p, t, f, tail="quadratic"),
     "narrow": lambda p, t, f: smooth_acr_loss(p, t, f, 1.0, 1e-3, 1e3),
+    "landmark": lambda p, t, f: smooth_acr_loss(p, t, f, 10.0, 2.0, 10.0, distance="landmark"),
+    "face": lambda p, t, f: smooth_acr_loss(p, t, f, 10.0, 2.0, 10.0, distance="face"),
 }
 
 
@@ -182,6 +237,8 @@ def test_bad_arguments_are_named() -> None:
         acr_loss(pred, target, phi, offset="none")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="tail: expected"):
         smooth_acr_loss(pred, target, phi, tail="cubic")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="distance: expected"):
+        smooth_acr_loss(pred, target, phi, distance="eye")  # type: ignore[arg-type]
     for name in ("epsilon", "omega"):
         bad_width: dict[str, Any] = {name: 0.0}
         with pytest.raises(ValueError, match=f"{name}: expected a positive number"):

@@ -126,7 +126,7 @@ def test_interocular_unit_is_a_factor_for_each_face(name: str) -> None:
 
 def test_baselines_have_wings_unit_and_acr_presets_theirs() -> None:
     units = {name: build(name).unit for name in NAMES}
-    in_pixels = {"acr", "smooth_l1", "wing", "soft_wing", "rectified_wing"}
+    in_pixels = {"acr", "acr-control", "smooth_l1", "wing", "soft_wing", "rectified_wing"}
     assert {name for name, unit in units.items() if unit == 224.0} == in_pixels
     assert {name for name, unit in units.items() if unit == "crop"} == set(NAMES) - in_pixels
 

@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 from acrloss.losses.acr import ACRLoss, acr_loss, smooth_acr_loss
+from acrloss.losses.acr_controls import ACRControlLoss
 from acrloss.losses.base import LandmarkLoss
 from acrloss.losses.gaussian_nll import GaussianNLLLoss, gaussian_nll_loss
 from acrloss.losses.l1 import L1Loss, l1_loss
@@ -19,6 +20,7 @@ from acrloss.losses.wing import WingLoss, wing_loss
 from acrloss.shape_model import ShapeModel
 
 __all__ = [
+    "ACRControlLoss",
     "ACRLoss",
     "GaussianNLLLoss",
     "L1Loss",
@@ -53,24 +55,29 @@ _LOSSES: dict[str, type[LandmarkLoss]] = {
     "gaussian_nll": GaussianNLLLoss,
     "rle": RLELoss,
 }
-_ACR_PRESETS: dict[str, dict[str, Any]] = {
-    # Wing's scale and unit on a C¹ curve, with the reading of Φ that agrees best with a network's errors.
-    "acr": {
-        "curve": "smooth",
-        "lam": 10.0,
-        "epsilon": 2.0,
-        "omega": 10.0,
-        "unit": 224.0,
-        "rule": "variance",
-        "per": "landmark",
-    },
-    "acr-paper": {"curve": "paper", "lam": 1.0, "unit": "crop", "rule": "count", "per": "coordinate"},
+# Wing's scale and unit on a C¹ curve, with the reading of Φ that agrees best with a network's errors.
+_BEST: dict[str, Any] = {
+    "curve": "smooth",
+    "lam": 10.0,
+    "epsilon": 2.0,
+    "omega": 10.0,
+    "unit": 224.0,
+    "rule": "variance",
+    "per": "landmark",
+}
+_PRESETS: dict[str, tuple[type[ACRLoss], dict[str, Any]]] = {
+    "acr": (ACRLoss, _BEST),
+    "acr-paper": (
+        ACRLoss,
+        {"curve": "paper", "lam": 1.0, "unit": "crop", "rule": "count", "per": "coordinate"},
+    ),
+    "acr-control": (ACRControlLoss, _BEST),
 }
 
 
 def loss_names() -> list[str]:
     """Names that `create_loss` knows."""
-    return [*_ACR_PRESETS, *_LOSSES]
+    return [*_PRESETS, *_LOSSES]
 
 
 def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any) -> LandmarkLoss:
@@ -79,8 +86,9 @@ def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any
     Args:
         name: one of `loss_names()`. "acr" is the C¹ curve at Wing's scale (λ = ω = 10, ε = 2, in pixels of a
             224-pixel crop) with Φ per landmark by the variance rule; "acr-paper" is the paper's loss in crop
-            units with Φ per coordinate by the count rule. Both follow the paper's schedule.
-        shape_model: needed by the two ACR losses; the others do without.
+            units with Φ per coordinate by the count rule. "acr-control" is "acr" with options to put something else in
+            the place of Φ, for studies. All three follow the paper's schedule.
+        shape_model: needed by the ACR losses; the others do without.
         options: arguments of the loss's class; they override the preset's.
 
     Raises:
@@ -89,13 +97,21 @@ def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any
     if name not in loss_names():
         nearest = difflib.get_close_matches(name, loss_names(), n=1, cutoff=0.0)[0]
         raise ValueError(f'unknown loss "{name}"; did you mean "{nearest}"? Known: {", ".join(loss_names())}')
-    kind = _LOSSES.get(name, ACRLoss)
-    accepted = [option for option in inspect.signature(kind).parameters if option != "shape_model"]
+    kind, preset = _PRESETS.get(name) or (_LOSSES[name], {})
+    accepted = _options(kind)
     for option in options:
         if option not in accepted:
             raise ValueError(f'loss "{name}" has no option "{option}"; it has {", ".join(accepted)}')
-    if kind is not ACRLoss:
+    if not issubclass(kind, ACRLoss):
         return kind(**options)
     if shape_model is None:
         raise ValueError(f'loss "{name}" needs a shape_model')
-    return ACRLoss(shape_model, **{**_ACR_PRESETS[name], **options})
+    return kind(shape_model, **{**preset, **options})
+
+
+def _options(kind: type[LandmarkLoss]) -> list[str]:
+    """Names of the options of a loss, its own first."""
+    names = [name for name in inspect.signature(kind).parameters if name not in ("shape_model", "options")]
+    if kind is ACRControlLoss:
+        names += [name for name in _options(ACRLoss) if name not in names]
+    return names

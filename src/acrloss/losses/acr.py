@@ -28,6 +28,7 @@ from acrloss.shape_model import (
 Curve: TypeAlias = Literal["paper", "continuous", "smooth"]
 Offset: TypeAlias = Literal["paper", "continuous"]
 Tail: TypeAlias = Literal["linear", "quadratic"]
+Distance: TypeAlias = Literal["coordinate", "landmark", "face"]
 
 _SHAPE_BUFFERS = ("mean", "components", "eigenvalues", "active_modes")
 
@@ -43,6 +44,22 @@ def _inputs(pred: Landmarks, target: Landmarks, difficulty: Landmarks) -> tuple[
     if values_can_be_checked(phi) and not bool(((phi >= 0) & (phi <= 1)).all()):
         raise ValueError("difficulty: expected values in [0, 1]")
     return difference(pred, target, present).abs(), phi, present
+
+
+def _mean_square_root(squares: Tensor, present: Tensor, dims: int | tuple[int, int]) -> Tensor:
+    """Root of the mean over `dims` where present, with gradient 0 where it is 0 or nothing is present."""
+    mean = squares.sum(dims, keepdim=True) / present.sum(dims, keepdim=True).clamp(min=1)
+    return torch.where(mean > 0, torch.where(mean > 0, mean, 1.0).sqrt(), 0.0)
+
+
+def _grouped(delta: Tensor, phi: Tensor, present: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
+    """Δ and Φ of `distance`, in shapes that broadcast to (N, M, d)."""
+    if distance == "coordinate":
+        return delta, phi
+    if distance == "landmark":
+        return math.sqrt(delta.shape[-1]) * _mean_square_root(delta.square(), present, -1), phi.mean(-1, keepdim=True)
+    length = math.sqrt(delta.shape[-1]) * _mean_square_root(delta.square(), present, (1, 2))
+    return length, phi.sum((1, 2), keepdim=True) / present.sum((1, 2), keepdim=True).clamp(min=1)
 
 
 def acr_loss(
@@ -89,10 +106,14 @@ def smooth_acr_loss(
     omega: float = 1.0,
     tail: Tail = "linear",
     reduction: Reduction = "mean",
+    distance: Distance = "coordinate",
 ) -> Tensor:
     """The ACR family without jump or kink: λ·ln(1 + x^p) where Δ <= ω, then a tail of equal value and slope.
 
-    x = Δ/ε, Δ = |pred - target| per coordinate, p = 2 - Φ. With w = ω/ε and
+    x = Δ/ε, p = 2 - Φ, and Δ is what `distance` says: |pred - target| of each coordinate, as in the paper; the
+    Euclidean distance of each landmark; or the root mean square of a face's distances. The coarser it is, the less the
+    curve's steepness at small errors answers to noise in single coordinates, while it still tells easy from hard
+    landmarks or faces. Φ is averaged over what a distance covers. With w = ω/ε and
     s = λ·p·w^(p-1)/(1 + w^p), the slope in x, the tail adds s·(x - w) ("linear") or s·(x² - w²)/(2w)
     ("quadratic": the paper's square, scaled to fit).
 
@@ -109,15 +130,20 @@ def smooth_acr_loss(
         lam: λ > 0.
         epsilon: ε > 0, curvature, in the unit of the landmarks.
         omega: ω > 0, where the tail begins, in the unit of the landmarks.
-        reduction: "mean" over present coordinates, "sum", or "none" for (N, M, 2).
+        tail: "linear" or "quadratic".
+        reduction: "mean" over present coordinates, "sum", or "none" for (N, M, 2), in which the coordinates that share
+            a distance share its loss.
+        distance: "coordinate", "landmark" or "face".
 
     Raises:
-        TypeError, ValueError: as `acr_loss`; ε or ω <= 0, or an unknown tail.
+        TypeError, ValueError: as `acr_loss`; ε or ω <= 0, or an unknown tail or distance.
     """
     check_positive(lam=lam, epsilon=epsilon, omega=omega)
     if tail not in ("linear", "quadratic"):
         raise ValueError(f'tail: expected "linear" or "quadratic", got {tail!r}')
+    check_distance(distance)
     delta, phi, present = _inputs(pred, target, difficulty)
+    delta, phi = _grouped(delta, phi, present, distance)
     width = omega / epsilon
     x, p = delta / epsilon, 2 - phi
     raised = torch.pow(width, p)
@@ -125,7 +151,14 @@ def smooth_acr_loss(
     excess = (x - width).relu()
     if tail == "quadratic":
         excess = excess + excess.square() / (2 * width)
-    return reduce(lam * capped(x, width).pow(p).log1p() + slope * excess, present, reduction)
+    loss = lam * capped(x, width).pow(p).log1p() + slope * excess
+    return reduce(loss.expand(present.shape), present, reduction)
+
+
+def check_distance(distance: str) -> None:
+    """Raise ValueError unless `distance` is one of "coordinate", "landmark", "face"."""
+    if distance not in ("coordinate", "landmark", "face"):
+        raise ValueError(f'distance: expected "coordinate", "landmark" or "face", got {distance!r}')
 
 
 class ACRLoss(LandmarkLoss):
@@ -146,7 +179,7 @@ class ACRLoss(LandmarkLoss):
         rule, per, clamp: reading of the share and of Φ, see `ShapeModel.modes` and `ShapeModel.difficulty`.
         curve: "paper" and "continuous" are `acr_loss` with that offset; "smooth" is `smooth_acr_loss`.
         lam: λ of the curve.
-        epsilon, omega, tail: of the smooth curve, in the loss's unit; the others ignore them.
+        epsilon, omega, tail, distance: of the smooth curve, in the loss's unit; the others ignore them.
         unit, input_size, eyes, reduction: see `LandmarkLoss`.
 
     Raises:
@@ -172,6 +205,7 @@ class ACRLoss(LandmarkLoss):
         epsilon: float = 1.0,
         omega: float = 1.0,
         tail: Tail = "linear",
+        distance: Distance = "coordinate",
         unit: Unit = "crop",
         input_size: int | None = None,
         eyes: tuple[int, int] | None = None,
@@ -186,6 +220,7 @@ class ACRLoss(LandmarkLoss):
             raise ValueError(f'curve: expected "paper", "continuous" or "smooth", got {curve!r}')
         if tail not in ("linear", "quadratic"):
             raise ValueError(f'tail: expected "linear" or "quadratic", got {tail!r}')
+        check_distance(distance)
         if schedule is None:
             schedule = ModeSchedule()
         elif not isinstance(schedule, ModeSchedule):
@@ -197,6 +232,7 @@ class ACRLoss(LandmarkLoss):
         self.curve: Curve = curve
         self.lam, self.epsilon, self.omega = lam, epsilon, omega
         self.tail: Tail = tail
+        self.distance: Distance = distance
         self.num_landmarks = shape_model.num_landmarks
         for name in ("mean", "components", "eigenvalues"):
             self.register_buffer(name, getattr(shape_model, name).clone())
@@ -242,7 +278,8 @@ class ACRLoss(LandmarkLoss):
         phi = self.difficulty(as_landmarks(target)) if difficulty is None else difficulty
         pred, target = self.to_unit(*pair)
         if self.curve == "smooth":
-            return smooth_acr_loss(pred, target, phi, self.lam, self.epsilon, self.omega, self.tail, self.reduction)
+            curve = (self.lam, self.epsilon, self.omega, self.tail, self.reduction, self.distance)
+            return smooth_acr_loss(pred, target, phi, *curve)
         return acr_loss(pred, target, phi, self.lam, self.curve, self.reduction)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ACRLoss:
@@ -259,5 +296,6 @@ class ACRLoss(LandmarkLoss):
     def extra_repr(self) -> str:
         return (
             f"modes={self.modes}, rule={self.rule!r}, per={self.per!r}, curve={self.curve!r}, "
-            f"lam={self.lam}, epsilon={self.epsilon}, omega={self.omega}, {super().extra_repr()}"
+            f"distance={self.distance!r}, lam={self.lam}, epsilon={self.epsilon}, omega={self.omega}, "
+            f"{super().extra_repr()}"
         )
