@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from acrloss import plots
 from acrloss.bootstrap import RESAMPLES
@@ -52,17 +53,12 @@ def write_study_report(
         here = by_method(study, results, data)
         if not here:
             continue
-        name = NORMALIZER_NAMES[next(iter(here.values()))[0].normalizer]
         best = min(here, key=lambda m: mean_nme(here[m]))
         mean = mean_nme(here[best])
-        headlines.append(f"{data}: {best} has the lowest NME, {mean:.2f} % of the {name}")
+        headlines.append(f"{data}: {best} has the lowest NME, {mean:.2f} % of the {_normalizer(here)}")
         tables += [score_table(data, here), region_table(data, here), difficulty_table(data, here)]
-        curves = {m: np.concatenate([r.nme for r in runs]) for m, runs in here.items()}
-        figures.append(
-            (f"{data}: cumulative error, all seeds", plots.to_png(plots.ced_curves(curves, normalizer=name)))
-        )
-        learning = {m: [r.curves["val_nme"] for r in runs] for m, runs in here.items()}
-        figures.append((f"{data}: learning", plots.to_png(plots.compared_learning(learning, normalizer=name))))
+        figures.append((f"{data}: cumulative error, all seeds", plots.to_png(ced_figure(here))))
+        figures.append((f"{data}: learning", plots.to_png(learning_figure(here))))
     details = [("How to make this again", command), ("Study", study.text)]
     if failed:
         details.insert(0, (f"{len(failed)} runs failed", "\n".join(failed)))
@@ -103,7 +99,7 @@ def score_table(data: str, methods: dict[str, list[Result]]) -> Table:
     header += [f"FR@{t:g} %" for t in THRESHOLDS] + [f"AUC@{t:g} %" for t in THRESHOLDS]
     faces = sorted({len(r.nme) for runs in methods.values() for r in runs})
     count = f"{faces[0]}" if len(faces) == 1 else f"{faces[0]} to {faces[-1]}"
-    caption = f"{data}: {count} faces, % of the {NORMALIZER_NAMES[reference[0].normalizer]}, mean ± sd over seeds"
+    caption = f"{data}: {count} faces, % of the {_normalizer(methods)}, mean ± sd over seeds"
     return caption, [*header, "minutes a run"], rows
 
 
@@ -131,6 +127,22 @@ def difficulty_table(data: str, methods: dict[str, list[Result]]) -> Table:
     return f"{data}: error by difficulty, from the easiest fifth of the landmarks to the hardest", header, rows
 
 
+def ced_figure(methods: dict[str, list[Result]]) -> Figure:
+    """The cumulative error of each method, over the faces of all seeds."""
+    curves = {method: np.concatenate([r.nme for r in runs]) for method, runs in methods.items()}
+    return plots.ced_curves(curves, normalizer=_normalizer(methods))
+
+
+def learning_figure(methods: dict[str, list[Result]]) -> Figure:
+    """The validation error of each method over its epochs."""
+    curves = {method: [r.curves["val_nme"] for r in runs] for method, runs in methods.items()}
+    return plots.compared_learning(curves, normalizer=_normalizer(methods))
+
+
+def _normalizer(methods: dict[str, list[Result]]) -> str:
+    return NORMALIZER_NAMES[next(iter(methods.values()))[0].normalizer]
+
+
 def mean_nme(results: Sequence[Result]) -> float:
     """Mean over seeds of the mean NME over faces, in %."""
     return float(np.mean([np.nanmean(r.nme) for r in results]))
@@ -141,10 +153,15 @@ def _over_seeds(values: Sequence[float] | Float) -> str:
     return f"{numbers.mean():.2f}" + (f" ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else "")
 
 
+def markdown_table(table: Table) -> str:
+    """Caption and table in Markdown."""
+    caption, header, rows = table
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    return caption + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def _markdown(content: ReportContent) -> str:
     parts = [f"# {content.title}", content.headline + ".", content.summary]
-    for caption, header, rows in content.tables:
-        lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
-        parts.append(caption + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines))
+    parts += [markdown_table(table) for table in content.tables]
     parts += [f"{summary}:\n\n```text\n{text.rstrip()}\n```" for summary, text in content.details]
     return "\n\n".join(parts) + "\n"
