@@ -1,11 +1,14 @@
-"""What the loss and the data cost a training step: two ratios, each from one run.
+"""What the loss and the data cost a training step: ratios, each from one run.
 
     python benchmarks/training.py                          # EfficientNet-Lite0, 112 px, synthetic faces
     python benchmarks/training.py --data PATH --threads 2
 
-1. Φ and loss (forward and backward) as a share of a training step, for every loss.
-2. Images/s of training end to end (decoding, augmentation, network, optimiser) over those of the bare network on a
-   batch that is ready. The first epoch, which decodes the images, is left out, as it is one of many.
+For every loss:
+
+1. Φ and loss (forward and backward) as a share of a training step.
+2. Images/s of training end to end (augmentation, network, Φ and loss, optimiser) over those of the bare network, which
+   is given a batch that is ready and whose outputs are merely summed up. The first epoch, which decodes the images, is
+   left out, as it is one of many.
 """
 
 import argparse
@@ -28,6 +31,8 @@ from acrloss.readers import read_annotations
 from acrloss.shape_model import ShapeModel
 from acrloss.training import LandmarkTraining, TrainConfig, normalized_landmarks
 
+ROUNDS = 5
+
 
 def seconds(function: Callable[[], Any], repeats: int) -> float:
     """Median duration of a call after one that warms up."""
@@ -46,7 +51,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=20, help="steps timed; the median counts")
+    parser.add_argument("--steps", type=int, default=10, help="steps timed at a time")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
@@ -78,32 +83,37 @@ def main() -> None:
         module.loss_of(module.network(batch["image"]), batch).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    print(f"{given.backbone}, {given.size} px, batches of {given.batch_size}, {given.threads} threads")
-    print(f"\n{'loss':<16}{'Φ and loss':>12}{'step':>12}{'share':>9}")
+    def bare_step(module: LandmarkTraining, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        module.network(ready["image"]).sum().backward()
+        optimizer.step()
+
+    def images_per_second(function: Callable[[], Any]) -> float:
+        start = time.perf_counter()
+        for _ in range(given.steps):
+            function()
+        return float(given.steps * given.batch_size / (time.perf_counter() - start))
+
+    batches: Iterator[Any] = itertools.chain.from_iterable(iter(loader) for _ in itertools.count())
+    print(f"{given.backbone}, {given.size} px, batches of {given.batch_size}, {given.threads} threads\n")
+    print("| loss | Φ and loss, ms | step, ms | share % | bare, images/s | end to end | ratio |")
+    print("|:--|--:|--:|--:|--:|--:|--:|")
     for name in loss_names():
-        loss = create_loss(name, shape_model)
-        module, optimizer = training(loss)
+        module, optimizer = training(create_loss(name, shape_model))
         found = module.network(ready["image"]).detach().requires_grad_()
         alone = seconds(lambda m=module, p=found: m.loss_of(p, ready).backward(), given.steps)  # type: ignore[misc]
         whole = seconds(lambda m=module, o=optimizer: step(m, o, ready), given.steps)  # type: ignore[misc]
-        print(f"{name:<16}{1e3 * alone:>9.2f} ms{1e3 * whole:>9.1f} ms{100 * alone / whole:>7.2f} %")
-
-    module, optimizer = training(create_loss("acr", shape_model))
-    batches: Iterator[Any] = itertools.chain.from_iterable(iter(loader) for _ in itertools.count())
-    bare, end_to_end = [], []
-    step(module, optimizer, next(batches))
-    # One after the other in turns, so that a slow minute of the machine falls on both.
-    for _ in range(4):
-        start = time.perf_counter()
-        for _ in range(given.steps):
-            step(module, optimizer, ready)
-        bare.append(given.steps * given.batch_size / (time.perf_counter() - start))
-        start = time.perf_counter()
-        for _ in range(given.steps):
-            step(module, optimizer, next(batches))
-        end_to_end.append(given.steps * given.batch_size / (time.perf_counter() - start))
-    speed, trained = statistics.median(bare), statistics.median(end_to_end)
-    print(f"\nbare network {speed:.1f} images/s, end to end {trained:.1f} images/s, ratio {trained / speed:.3f}")
+        bare, end_to_end = [], []
+        # In turns, so that a slow minute of the machine falls on both.
+        for _ in range(ROUNDS):
+            bare.append(images_per_second(lambda m=module, o=optimizer: bare_step(m, o)))  # type: ignore[misc]
+            end_to_end.append(images_per_second(lambda m=module, o=optimizer: step(m, o, next(batches))))  # type: ignore[misc]
+        ratio = statistics.median(e / b for e, b in zip(end_to_end, bare, strict=True))
+        print(
+            f"| {name} | {1e3 * alone:.2f} | {1e3 * whole:.1f} | {100 * alone / whole:.2f} "
+            f"| {statistics.median(bare):.1f} | {statistics.median(end_to_end):.1f} | {ratio:.3f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
