@@ -162,7 +162,7 @@ def compared_learning(methods: Mapping[str, Sequence[ArrayLike]], *, normalizer:
         colour = CYCLE[index % len(CYCLE)]
         style = STYLES[(index + index // len(CYCLE)) % len(STYLES)]
         line = {"linestyle": style, "marker": "o" if length < 40 else "", "ms": 3.5, "lw": 1.8, "color": colour}
-        ax.plot(epoch, values.mean(axis=0), label=f"{name} ({len(runs)} runs)", **line)
+        ax.plot(epoch, values.mean(axis=0), label=f"{name} ({len(runs)} run{'s' * (len(runs) > 1)})", **line)
         if len(runs) > 1:
             ax.fill_between(epoch, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0)
     logarithmic = _log_if_wide(ax)
