@@ -90,7 +90,9 @@ def result(seed: int, nme: Any, images: Any = None) -> Result:
     names = tuple(map(str, range(len(nme)) if images is None else images))
     curves = {"train_nme": np.array([9.0, np.nan]), "val_nme": np.array([8.0, 7.0])}
     nme = np.asarray(nme, dtype=np.float64)
-    return Result(run, names, "interocular", nme, {"jaw": 5.0, "ear": np.nan}, np.arange(5.0), curves, 12.0, {"a": 1})
+    return Result(
+        run, names, "interocular", nme, {"jaw": 5.0, "ear": np.nan}, np.arange(5.0), curves, 12.0, {"a": 1}, None
+    )
 
 
 def test_differences_are_paired_by_face_and_seed() -> None:
@@ -126,7 +128,7 @@ def test_without_a_common_seed_there_is_no_difference() -> None:
 
 def test_results_are_written_and_read_back(tmp_path: Path) -> None:
     study = read(STUDY, tmp_path)
-    results = [replace(result(0, [3.25, np.nan, 4.0]), run=run) for run in study.runs[:3]]
+    results = [replace(result(0, [3.25, np.nan, 4.0]), run=run, fingerprint=run.fingerprint) for run in study.runs[:3]]
     write_results(tmp_path / "results.json", results)
     back = read_results(tmp_path / "results.json", study)
     assert [r.run for r in back] == list(study.runs[:3])
@@ -148,10 +150,15 @@ def test_results_count_without_the_data_but_not_on_other_data(tmp_path: Path) ->
     (faces / "a.pts").write_text("1")
     text = STUDY.replace("synthetic:60@1", f"{{A: {faces}}}")
     study = read(text, tmp_path)
-    write_results(tmp_path / "results.json", [replace(result(0, [1.0]), run=run) for run in study.runs])
+    made = [replace(result(0, [1.0]), run=run, fingerprint=run.fingerprint) for run in study.runs]
+    write_results(tmp_path / "results.json", made)
     moved = tmp_path / "moved"
     faces.rename(moved)
-    assert len(read_results(tmp_path / "results.json", read(text, tmp_path))) == 4
+    without = read_results(tmp_path / "results.json", read(text, tmp_path))
+    assert len(without) == 4
+    write_results(tmp_path / "again.json", without)
+    same = (tmp_path / "again.json").read_bytes() == (tmp_path / "results.json").read_bytes()
+    assert same, "the data is remembered where it is not at hand"
     text = text.replace(str(faces), str(moved))
     assert len(read_results(tmp_path / "results.json", read(text, tmp_path))) == 4, "only the place is another"
     (moved / "a.pts").write_text("22")
@@ -173,7 +180,9 @@ def test_results_count_without_the_data_but_not_on_other_data(tmp_path: Path) ->
 )
 def test_damaged_results_are_one_line(damage: Any, tmp_path: Path) -> None:
     study = read(STUDY, tmp_path)
-    write_results(tmp_path / "r.json", [replace(result(0, [1.0]), run=study.runs[0])])
+    write_results(
+        tmp_path / "r.json", [replace(result(0, [1.0]), run=study.runs[0], fingerprint=study.runs[0].fingerprint)]
+    )
     text = (tmp_path / "r.json").read_text()
     assert damage(text) != text
     (tmp_path / "r.json").write_text(damage(text))

@@ -43,6 +43,7 @@ class Result:
         curves: "train_nme" and "val_nme", one number an epoch.
         seconds: how long the run took, with interruptions left out.
         environment: versions and machine.
+        fingerprint: of the data it was trained on, which need not be on this machine any more.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class Result:
     curves: dict[str, Float]
     seconds: float
     environment: dict[str, Any]
+    fingerprint: str | None
 
 
 def result_of(run: Run) -> Result:
@@ -73,6 +75,7 @@ def result_of(run: Run) -> Result:
         {name: np.array([float(row[name]) for row in rows]) for name in _CURVES},
         float(json.loads((run.folder / "done.json").read_text())["seconds"]),
         json.loads((folder / "environment.json").read_text()),
+        run.fingerprint,
     )
 
 
@@ -87,7 +90,7 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
                 "data": run.data,
                 "method": run.method,
                 "options": run.options,
-                "fingerprint": run.fingerprint,
+                "fingerprint": result.fingerprint,
                 "seconds": result.seconds,
                 "environment": result.environment,
                 "normalizer": result.normalizer,
@@ -151,6 +154,7 @@ def _result(run: Run, item: dict[str, Any], images: list[str]) -> Result:
         {name: np.array(item[name], dtype=np.float64) for name in _CURVES},
         float(item["seconds"]),
         dict(item["environment"]),
+        item["fingerprint"],
     )
 
 
