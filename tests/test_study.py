@@ -9,7 +9,7 @@ import pytest
 
 from acrloss.errors import DataError
 from acrloss.study import Run, read_study
-from acrloss.study_report import paired_difference
+from acrloss.study_report import paired_difference, subset_table
 from acrloss.study_results import Result, read_results, write_results
 
 STUDY = """
@@ -84,15 +84,15 @@ def test_a_wrong_study_is_one_line(text: str, message: str, tmp_path: Path) -> N
     assert "s.yaml" in str(caught.value)
 
 
-def result(seed: int, nme: Any, images: Any = None) -> Result:
-    """The result of a run with the NME of each of its faces."""
-    run = Run("d", "m", seed, "faces", {"seed": seed}, None, Path("x"))
+def result(seed: int, nme: Any, images: Any = None, method: str = "m") -> Result:
+    """The result of a run with the NME of each of its faces; the first face is in the subset "hard", all in "full"."""
+    run = Run("d", method, seed, "faces", {"seed": seed}, None, Path("x"))
     names = tuple(map(str, range(len(nme)) if images is None else images))
     curves = {"train_nme": np.array([9.0, np.nan]), "val_nme": np.array([8.0, 7.0])}
     nme = np.asarray(nme, dtype=np.float64)
-    return Result(
-        run, names, "interocular", nme, {"jaw": 5.0, "ear": np.nan}, np.arange(5.0), curves, 12.0, {"a": 1}, None
-    )
+    subsets = (frozenset({"hard", "full"}), *[frozenset({"full"})] * (len(names) - 1))
+    regions = {"jaw": 5.0, "ear": np.nan}
+    return Result(run, names, subsets, "interocular", nme, regions, np.arange(5.0), curves, 12.0, {"a": 1}, None)
 
 
 def test_differences_are_paired_by_face_and_seed() -> None:
@@ -126,6 +126,19 @@ def test_without_a_common_seed_there_is_no_difference() -> None:
     assert np.isnan(paired_difference([result(0, [1.0])], [result(1, [1.0])])).all()
 
 
+def test_subsets_are_scored_apart() -> None:
+    runs = {m: [result(s, [nme, 1.0, 2.0], method=m) for s in (0, 1)] for m, nme in (("L2", 8.0), ("Wing", 6.0))}
+    caption, header, rows = subset_table("300-W", runs)
+    assert caption.startswith("300-W: subsets")
+    assert header == ["method", "hard (1 faces), NME %", "difference", "in %"], "what holds all faces is no subset"
+    assert rows[0] == ["L2", "8.00 ± 0.00", "–", "–"]
+    assert rows[1][:2] == ["Wing", "6.00 ± 0.00"]
+    assert rows[1][2].startswith("-2.00 [")
+    assert rows[1][3] == "-25.0"
+    whole = {"L2": [replace(runs["L2"][0], subsets=(frozenset({"full"}),) * 3)]}
+    assert subset_table("300-W", whole)[2] == []
+
+
 def test_results_are_written_and_read_back(tmp_path: Path) -> None:
     study = read(STUDY, tmp_path)
     results = [replace(result(0, [3.25, np.nan, 4.0]), run=run, fingerprint=run.fingerprint) for run in study.runs[:3]]
@@ -134,6 +147,7 @@ def test_results_are_written_and_read_back(tmp_path: Path) -> None:
     assert [r.run for r in back] == list(study.runs[:3])
     for before, after in zip(results, back, strict=True):
         assert (after.images, after.normalizer, after.seconds) == (before.images, before.normalizer, before.seconds)
+        assert after.subsets == before.subsets
         np.testing.assert_array_equal(after.nme, before.nme)
         np.testing.assert_array_equal(after.by_difficulty, before.by_difficulty)
         np.testing.assert_array_equal(after.curves["train_nme"], before.curves["train_nme"])

@@ -3,8 +3,8 @@
     python tools/study_document.py
 
 The document is written by hand, but for what stands between `<!-- table: STUDY DATA KIND -->` and `<!-- end -->`: the
-table of that kind (score, regions or difficulty) of studies/STUDY.yaml, from studies/STUDY/results.json. Pictures that
-it shows as images/study-STUDY-DATA-KIND.png, KIND being learning or errors, are drawn anew.
+table of that kind (score, subsets, regions or difficulty) of studies/STUDY.yaml, from studies/STUDY/results.json.
+Pictures that it shows as images/study-STUDY-DATA-KIND.png, KIND being learning or errors, are drawn anew.
 """
 
 import re
@@ -21,6 +21,7 @@ from acrloss.study_report import (
     markdown_table,
     region_table,
     score_table,
+    subset_table,
 )
 from acrloss.study_results import Result, read_results
 
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "study.md"
 _BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PICTURE = re.compile(r"\((images/study-([^()]+?)-((?:300-W|YTF-68))-(learning|errors)\.png)\)")
-_TABLES = {"score": score_table, "regions": region_table, "difficulty": difficulty_table}
+_TABLES = {"score": score_table, "subsets": subset_table, "regions": region_table, "difficulty": difficulty_table}
 _FIGURES = {"learning": learning_figure, "errors": ced_figure}
 
 

@@ -1,6 +1,8 @@
 """The findings of a study: means over seeds, paired differences, curves, and cost, as a page and as Markdown."""
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +58,8 @@ def write_study_report(
         best = min(here, key=lambda m: mean_nme(here[m]))
         mean = mean_nme(here[best])
         headlines.append(f"{data}: {best} has the lowest NME, {mean:.2f} % of the {_normalizer(here)}")
-        tables += [score_table(data, here), region_table(data, here), difficulty_table(data, here)]
+        tables += [score_table(data, here), subset_table(data, here), region_table(data, here)]
+        tables += [difficulty_table(data, here)]
         figures.append((f"{data}: cumulative error, all seeds", plots.to_png(ced_figure(here))))
         figures.append((f"{data}: learning", plots.to_png(learning_figure(here))))
     details = [("How to make this again", command), ("Study", study.text)]
@@ -87,20 +90,50 @@ def score_table(data: str, methods: dict[str, list[Result]]) -> Table:
     reference = next(iter(methods.values()))
     rows = []
     for method, runs in methods.items():
-        difference, low, high = paired_difference(runs, reference)
-        shown = "–" if runs is reference else f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
-        relative = "–" if runs is reference else f"{100 * difference / mean_nme(reference):+.1f}"
-        metrics = [_over_seeds([float(np.nanmean(r.nme)) for r in runs])]
-        metrics += [_over_seeds([failure_rate(r.nme, t) for r in runs]) for t in THRESHOLDS]
+        metrics = [_over_seeds([failure_rate(r.nme, t) for r in runs]) for t in THRESHOLDS]
         metrics += [_over_seeds([area_under_ced(r.nme, t) for r in runs]) for t in THRESHOLDS]
         minutes = np.mean([r.seconds for r in runs]) / 60
-        rows.append([method, str(len(runs)), metrics[0], shown, relative, *metrics[1:], f"{minutes:.1f}"])
+        rows.append([method, str(len(runs)), *_nme_cells(runs, reference), *metrics, f"{minutes:.1f}"])
     header = ["method", "seeds", "NME %", "difference", "in %"]
     header += [f"FR@{t:g} %" for t in THRESHOLDS] + [f"AUC@{t:g} %" for t in THRESHOLDS]
     faces = sorted({len(r.nme) for runs in methods.values() for r in runs})
     count = f"{faces[0]}" if len(faces) == 1 else f"{faces[0]} to {faces[-1]}"
     caption = f"{data}: {count} faces, % of the {_normalizer(methods)}, mean ± sd over seeds"
     return caption, [*header, "minutes a run"], rows
+
+
+def subset_table(data: str, methods: dict[str, list[Result]]) -> Table:
+    """Caption, header and rows: the NME of each method and its difference to the first on each subset that is not all
+    of the faces; no rows if there is none."""
+    every = [result for runs in methods.values() for result in runs]
+    tags = sorted({tag for result in every for face in result.subsets for tag in face})
+    tags = [tag for tag in tags if any(tag not in face for result in every for face in result.subsets)]
+    header = ["method"]
+    rows = [[method] for method in methods]
+    for tag in tags:
+        parts = {method: [_only(result, tag) for result in runs] for method, runs in methods.items()}
+        reference = next(iter(parts.values()))
+        header += [f"{tag} ({len(reference[0].nme)} faces), NME %", "difference", "in %"]
+        for row, runs in zip(rows, parts.values(), strict=True):
+            row += _nme_cells(runs, reference)
+    return f"{data}: subsets, % of the {_normalizer(methods)}", header, rows if tags else []
+
+
+def _nme_cells(runs: Sequence[Result], reference: Sequence[Result]) -> list[str]:
+    """NME, difference to the reference, and the difference in %."""
+    nme = _over_seeds([float(np.nanmean(r.nme)) for r in runs])
+    if runs is reference:
+        return [nme, "–", "–"]
+    difference, low, high = paired_difference(runs, reference)
+    relative = 100 * difference / mean_nme(reference)
+    return [nme, f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]", f"{relative:+.1f}"]
+
+
+def _only(result: Result, subset: str) -> Result:
+    """The result on the faces of one subset."""
+    chosen = np.array([subset in tags for tags in result.subsets])
+    images = tuple(itertools.compress(result.images, chosen))
+    return replace(result, images=images, subsets=(frozenset({subset}),) * len(images), nme=result.nme[chosen])
 
 
 def region_table(data: str, methods: dict[str, list[Result]]) -> Table:

@@ -35,6 +35,7 @@ class Result:
     Attributes:
         run: which one.
         images: the N faces that were scored, each by its file's path below the data.
+        subsets: (N,) the subsets that each is in.
         normalizer: of all figures, which are in %.
         nme: (N,) NME of each face.
         regions: region of the scheme -> mean error.
@@ -48,6 +49,7 @@ class Result:
 
     run: Run
     images: tuple[str, ...]
+    subsets: tuple[frozenset[str], ...]
     normalizer: str
     nme: Float
     regions: dict[str, float]
@@ -68,6 +70,7 @@ def result_of(run: Run) -> Result:
     return Result(
         run,
         tuple(_below(image, run.source) for image in faces.images),
+        faces.subsets,
         evaluation.normalizer,
         evaluation.nme[evaluation.normalizer],
         evaluation.score.regions,
@@ -81,7 +84,7 @@ def result_of(run: Run) -> Result:
 
 def write_results(path: Path, results: Iterable[Result]) -> None:
     """Write figures as one JSON file, atomically. Faces that several runs share are listed once."""
-    faces: dict[tuple[str, ...], int] = {}
+    faces: dict[tuple[tuple[str, ...], tuple[frozenset[str], ...]], int] = {}
     runs = []
     for result in results:
         run = result.run
@@ -94,7 +97,7 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
                 "seconds": result.seconds,
                 "environment": result.environment,
                 "normalizer": result.normalizer,
-                "faces": faces.setdefault(result.images, len(faces)),
+                "faces": faces.setdefault((result.images, result.subsets), len(faces)),
                 "nme": _short(result.nme),
                 "regions": dict(zip(result.regions, _short(result.regions.values()), strict=True)),
                 "by_difficulty": _short(result.by_difficulty),
@@ -102,11 +105,11 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
             }
         )
     # A line a run or list of faces, so that versions can be compared.
-    lists = ",\n".join(json.dumps(list(images)) for images in faces)
+    lists = ",\n".join(json.dumps(list(images)) for images, _ in faces)
+    tags = ",\n".join(json.dumps(_members(subsets)) for _, subsets in faces)
     lines = ",\n".join(json.dumps(run) for run in runs)
-    write_atomic(
-        path, f'{{"format": "{FORMAT}", "version": {VERSION},\n"faces": [\n{lists}\n],\n"runs": [\n{lines}\n]}}\n'
-    )
+    parts = f'"faces": [\n{lists}\n],\n"subsets": [\n{tags}\n],\n"runs": [\n{lines}\n]'
+    write_atomic(path, f'{{"format": "{FORMAT}", "version": {VERSION},\n{parts}}}\n')
 
 
 def read_results(path: Path, study: Study) -> list[Result]:
@@ -131,7 +134,9 @@ def read_results(path: Path, study: Study) -> list[Result]:
             item = known.get(run_key(run.data, run.options))
             if item is None or run.fingerprint not in (None, item["fingerprint"]):
                 continue
-            results.append(_result(run, item, content["faces"][item["faces"]]))
+            images = content["faces"][item["faces"]]
+            members = content["subsets"][item["faces"]] if "subsets" in content else {}
+            results.append(_result(run, item, images, members))
     except (OSError, UnicodeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: no results of a study ({type(error).__name__}: {error}); move it away, and the runs are made anew"
@@ -139,14 +144,28 @@ def read_results(path: Path, study: Study) -> list[Result]:
     return results
 
 
-def _result(run: Run, item: dict[str, Any], images: list[str]) -> Result:
+def _members(subsets: Iterable[frozenset[str]]) -> dict[str, list[int]]:
+    """Subset -> numbers of the faces in it."""
+    members: dict[str, list[int]] = {}
+    for number, tags in enumerate(subsets):
+        for tag in sorted(tags):
+            members.setdefault(tag, []).append(number)
+    return members
+
+
+def _result(run: Run, item: dict[str, Any], images: list[str], members: dict[str, list[int]]) -> Result:
     # None becomes NaN.
     nme = np.array(item["nme"], dtype=np.float64)
     if nme.shape != (len(images),):
         raise ValueError(f"{len(images)} faces with {nme.size} figures")
+    tags: list[set[str]] = [set() for _ in images]
+    for tag, numbers in members.items():
+        for number in numbers:
+            tags[number].add(tag)
     return Result(
         run,
         tuple(images),
+        tuple(map(frozenset, tags)),
         str(item["normalizer"]),
         nme,
         dict(zip(item["regions"], np.array([*item["regions"].values()], dtype=np.float64).tolist(), strict=True)),
