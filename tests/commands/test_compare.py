@@ -3,6 +3,10 @@
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +63,30 @@ def test_a_study_is_trained_once_and_reported(
     assert [row for row in text.splitlines() if row.startswith("| ")] == [
         row for row in report.with_suffix(".md").read_text().splitlines() if row.startswith("| ")
     ]
+
+
+def test_terminated_it_stops_its_runs_and_goes_on_next_time(faces_300w: Path, tmp_path: Path) -> None:
+    study = STUDY.format(data=faces_300w).replace("epochs: 1", "epochs: 3000").split("  ACR")[0] + "seeds: [0]\n"
+    (tmp_path / "s.yaml").write_text(study)
+    command = [sys.executable, "-m", "acrloss", "compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    runs = tmp_path / "out" / "runs"
+    deadline = time.monotonic() + 120
+    while not list(runs.glob("*/train/last.ckpt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    log = next(runs.glob("*/log.txt"))
+    size = -1
+    # A run that is told to stop finishes its step first.
+    while size != (size := log.stat().st_size):
+        assert time.monotonic() < deadline
+        time.sleep(2)
+    metrics = next(runs.glob("*/train/metrics.csv"))
+    assert len(metrics.read_text().splitlines()) < 3000
 
 
 def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

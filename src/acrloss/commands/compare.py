@@ -7,6 +7,7 @@ The figures of all runs are in OUTPUT/STUDY/results.json; where that is at hand,
 
 import os
 import shlex
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ def run(parsed: Any) -> None:
     waiting = [run for run in study.runs if run not in results]
     notes.print(f"{len(study.runs)} runs, {len(results)} of them done already")
     failed = []
+    # Terminated, it stops its runs as it does at Ctrl-C; else they would go on without it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     jobs = values.jobs or os.cpu_count() or 1
     for run, wrong in progress(train_all(waiting, jobs), "training", len(waiting)):
         if wrong:
