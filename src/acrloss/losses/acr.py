@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -25,11 +25,12 @@ from acrloss.shape_model import (
     smooth_faces,
 )
 
-Curve: TypeAlias = Literal["paper", "continuous", "smooth"]
+Curve: TypeAlias = Literal["paper", "continuous", "smooth", "likelihood"]
 Offset: TypeAlias = Literal["paper", "continuous"]
 Tail: TypeAlias = Literal["linear", "quadratic"]
 Distance: TypeAlias = Literal["coordinate", "landmark", "face"]
 
+LOG_WIDTH_RANGE = (-15.0, 15.0)
 _SHAPE_BUFFERS = ("mean", "components", "eigenvalues", "active_modes")
 
 
@@ -144,15 +145,51 @@ def smooth_acr_loss(
     check_distance(distance)
     delta, phi, present = _inputs(pred, target, difficulty)
     delta, phi = _grouped(delta, phi, present, distance)
-    width = omega / epsilon
-    x, p = delta / epsilon, 2 - phi
+    loss = lam * _curve(delta / epsilon, 2 - phi, omega / epsilon, tail)
+    return reduce(loss.expand(present.shape), present, reduction)
+
+
+def acr_likelihood_loss(
+    pred: Landmarks,
+    target: Landmarks,
+    difficulty: Landmarks,
+    lam: float = 1.0,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """ACR whose width the network predicts for each coordinate: λ·a(Δ/ε) + ln ε, Δ = |pred - target|, ε = e^s.
+
+    a is the curve of `smooth_acr_loss` with ω = ε = 1 and the quadratic tail: ln(1 + x^p) up to x = 1 with p = 2 - Φ,
+    then ln 2 + p/4·(x² - 1): the paper's two branches, without its jump. What is an error of 1 is thereby no choice of
+    the user's any more: it is what the network expects of this coordinate of this face, and ln ε keeps it from
+    expecting too much. Up to a constant this is the negative logarithm of a density (ours; with |x| + x²/2 in the place
+    of a it would be RLE's, Li et al., ICCV 2021, before its flow has learned anything).
+
+    Args:
+        pred: (N, M, 4): x, y, ln ε_x, ln ε_y. ln ε is clamped to [-15, 15], beyond which its gradient is 0.
+        target: (N, M, 2) in the same unit; NaN marks a missing landmark, which is left out.
+        difficulty: Φ in [0, 1], (N, M, 2), checked as in `acr_loss`; no gradient flows into it.
+        lam: λ > 0.
+        reduction: "mean" over present coordinates, "sum", or "none" for (N, M, 2).
+
+    Raises:
+        TypeError, ValueError: as `acr_loss`.
+    """
+    check_positive(lam=lam)
+    pred, target = paired(pred, target, channels_per_coordinate=2)
+    mean, log_width = pred.chunk(2, dim=-1)
+    delta, phi, present = _inputs(mean, target, difficulty)
+    log_width = torch.where(present, log_width, 0.0).clamp(*LOG_WIDTH_RANGE)
+    return reduce(lam * _curve(delta * (-log_width).exp(), 2 - phi, 1.0, "quadratic") + log_width, present, reduction)
+
+
+def _curve(x: Tensor, p: Tensor, width: float, tail: Tail) -> Tensor:
+    """ln(1 + x^p) up to x = width, then the tail of equal value and slope."""
     raised = torch.pow(width, p)
-    slope = lam * p * raised / (width * (1 + raised))
+    slope = p * raised / (width * (1 + raised))
     excess = (x - width).relu()
     if tail == "quadratic":
         excess = excess + excess.square() / (2 * width)
-    loss = lam * capped(x, width).pow(p).log1p() + slope * excess
-    return reduce(loss.expand(present.shape), present, reduction)
+    return capped(x, width).pow(p).log1p() + slope * excess
 
 
 def check_distance(distance: str) -> None:
@@ -177,7 +214,8 @@ class ACRLoss(LandmarkLoss):
         schedule: share of modes over the epochs (default: the paper's `ModeSchedule()`), or one share for
             all.
         rule, per, clamp: reading of the share and of Φ, see `ShapeModel.modes` and `ShapeModel.difficulty`.
-        curve: "paper" and "continuous" are `acr_loss` with that offset; "smooth" is `smooth_acr_loss`.
+        curve: "paper" and "continuous" are `acr_loss` with that offset; "smooth" is `smooth_acr_loss`; "likelihood" is
+            `acr_likelihood_loss`, for predictions (N, M, 4) with the logarithms of widths, already in the loss's unit.
         lam: λ of the curve.
         epsilon, omega, tail, distance: of the smooth curve, in the loss's unit; the others ignore them.
         unit, input_size, eyes, reduction: see `LandmarkLoss`.
@@ -216,8 +254,8 @@ class ACRLoss(LandmarkLoss):
             raise TypeError(f"shape_model: expected a ShapeModel, got {type(shape_model).__name__}")
         check_positive(lam=lam, epsilon=epsilon, omega=omega)
         check_per_and_clamp(per, clamp)
-        if curve not in ("paper", "continuous", "smooth"):
-            raise ValueError(f'curve: expected "paper", "continuous" or "smooth", got {curve!r}')
+        if curve not in get_args(Curve):
+            raise ValueError(f"curve: expected one of {', '.join(get_args(Curve))}, got {curve!r}")
         if tail not in ("linear", "quadratic"):
             raise ValueError(f'tail: expected "linear" or "quadratic", got {tail!r}')
         check_distance(distance)
@@ -230,6 +268,7 @@ class ACRLoss(LandmarkLoss):
         self.per: Per = per
         self.clamp = clamp
         self.curve: Curve = curve
+        self.channels = 4 if curve == "likelihood" else 2
         self.lam, self.epsilon, self.omega = lam, epsilon, omega
         self.tail: Tail = tail
         self.distance: Distance = distance
@@ -274,9 +313,14 @@ class ACRLoss(LandmarkLoss):
         Raises:
             TypeError, ValueError: as `acr_loss`; landmarks that are not the shape model's.
         """
-        pair = paired(pred, target)
+        # Φ of the target as given: how far its residuals can be trusted depends on its precision.
         phi = self.difficulty(as_landmarks(target)) if difficulty is None else difficulty
-        pred, target = self.to_unit(*pair)
+        pred, target = paired(pred, target, self.channels // 2)
+        if self.curve == "likelihood":
+            mean, log_width = pred.chunk(2, dim=-1)
+            mean, target = self.to_unit(mean, target)
+            return acr_likelihood_loss(torch.cat((mean, log_width), dim=-1), target, phi, self.lam, self.reduction)
+        pred, target = self.to_unit(pred, target)
         if self.curve == "smooth":
             curve = (self.lam, self.epsilon, self.omega, self.tail, self.reduction, self.distance)
             return smooth_acr_loss(pred, target, phi, *curve)

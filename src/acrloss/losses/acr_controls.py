@@ -93,16 +93,17 @@ class ACRControlLoss(ACRLoss):
 
     def forward(self, pred: Landmarks, target: Landmarks, difficulty: Landmarks | None = None) -> Tensor:
         """As `ACRLoss.forward`."""
-        pair = paired(pred, target)
-        phi = self.difficulty(pair[1]) if difficulty is None else as_landmarks(difficulty, "difficulty")
+        pred, target = paired(pred, target, self.channels // 2)
+        phi = self.difficulty(target) if difficulty is None else as_landmarks(difficulty, "difficulty")
+        mean, log_width = pred[..., : target.shape[-1]], pred[..., target.shape[-1] :]
         if self.phi == "online" and self.training:
-            self._remember(*pair)
+            self._remember(mean, target)
         if self.role == "exponent":
-            return super().forward(*pair, phi)
-        stretched = pair[1] + (1 + phi.detach().to(pair[0])) * (pair[0] - pair[1])
+            return super().forward(pred, target, phi)
+        stretched = target + (1 + phi.detach().to(mean)) * (mean - target)
         # Where the target is missing all is: the loss leaves it out, and no NaN may reach the gradient.
-        stretched = torch.where(visible(pair[1]), stretched, 0.0)
-        return super().forward(stretched, pair[1], phi if self.role == "both" else torch.ones_like(phi))
+        stretched = torch.cat((torch.where(visible(target), stretched, 0.0), log_width), dim=-1)
+        return super().forward(stretched, target, phi if self.role == "both" else torch.ones_like(phi))
 
     def _per_landmark(self, residual: Tensor) -> Tensor:
         """Residuals (N, M, d) as `per` says."""

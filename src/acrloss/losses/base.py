@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +100,7 @@ class LandmarkLoss(nn.Module):
         ValueError: an unknown unit or reduction, or a unit without what it needs.
     """
 
-    channels: ClassVar[int] = 2
+    channels: int = 2
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class LandmarkLoss(nn.Module):
 class SpreadLoss(LandmarkLoss):
     """Base of the losses that expect x, y and a logarithm of the spread of each, already in the loss's unit."""
 
-    channels: ClassVar[int] = 4
+    channels = 4
 
     def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """As `LandmarkLoss.to_unit`, for the means and the target."""
