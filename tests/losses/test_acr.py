@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn.parallel import DistributedDataParallel
 
-from acrloss import ACRLoss, ModeSchedule, ShapeModel, acr_loss, smooth_acr_loss, wing_loss
+from acrloss import ACRLoss, ModeSchedule, ShapeModel, acr_likelihood_loss, acr_loss, smooth_acr_loss, wing_loss
 
 Array = NDArray[np.float64]
 PHIS = np.array([0.0, 1e-6, 0.1, 0.5, 0.9, 1 - 1e-6, 1.0])
@@ -209,6 +209,64 @@ def test_gradcheck_of_the_functions(curve: str) -> None:
     assert torch.autograd.gradcheck(lambda p: CURVES[curve](p, target, phi), (pred,), rtol=1e-5)
 
 
+def likelihood(pred: Array, log_width: Array, target: Array, phi: Array, lam: float) -> Array:
+    """ACR with a width of its own for each coordinate, by the formula."""
+    x = abs(pred - target) / np.exp(log_width)
+    a = np.where(x <= 1, np.log1p(np.minimum(x, 1) ** (2 - phi)), LN2 + (2 - phi) / 4 * (x**2 - 1))
+    return np.asarray(lam * a + log_width)
+
+
+def predicted_widths() -> tuple[Tensor, Tensor, Tensor]:
+    """pred (6, 4, 4), target and Φ, with errors from far below to far above the widths."""
+    rng = np.random.default_rng(0)
+    target, phi = rng.normal(0, 1, (6, 4, 2)), rng.choice(PHIS, (6, 4, 2))
+    error = rng.choice([-1.0, 1.0], target.shape) * 10 ** rng.uniform(-2, 1, target.shape)
+    pred = np.concatenate((target + error, rng.normal(0, 1, target.shape)), axis=-1)
+    return torch.tensor(pred, requires_grad=True), torch.tensor(target), torch.tensor(phi)
+
+
+def test_likelihood_is_the_curve_at_the_predicted_width() -> None:
+    pred, target, phi = predicted_widths()
+    expected = likelihood(*np.split(pred.detach().numpy(), 2, axis=-1), target.numpy(), phi.numpy(), 1.5)
+    each = acr_likelihood_loss(pred, target, phi, 1.5, "none")
+    np.testing.assert_allclose(each.detach(), expected, rtol=1e-12)
+    np.testing.assert_allclose(acr_likelihood_loss(pred, target, phi, 1.5).item(), expected.mean(), rtol=1e-12)
+    assert torch.autograd.gradcheck(lambda p: acr_likelihood_loss(p, target, phi, 1.5), (pred,))
+    # In another unit it differs by a constant: what an error of 1 is does not matter.
+    scaled = torch.cat((7 * pred[..., :2], pred[..., 2:] + np.log(7)), dim=-1)
+    torch.testing.assert_close(acr_likelihood_loss(scaled, 7 * target, phi, 1.5, "none"), each + np.log(7))
+
+
+# Not float16: the square of an error over a tiny width does not fit it.
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_likelihood_is_finite_for_any_error_and_width(dtype: torch.dtype) -> None:
+    errors = np.array([0.0, 1e-45, 1e-12, 1e-3, 1.0, 1e4])
+    logs = np.array([-1e4, -15.0, 0.0, 15.0, 1e4])
+    mean, log_width = (torch.tensor(part, dtype=dtype).flatten() for part in np.meshgrid(errors, logs))
+    pred = torch.stack((mean, mean, log_width, log_width), dim=-1)[None].requires_grad_()
+    for phi in PHIS:
+        target = torch.zeros_like(pred[..., :2]).detach()
+        target[0, 0] = torch.nan
+        loss = acr_likelihood_loss(pred, target, torch.full_like(target, phi))
+        (slope,) = torch.autograd.grad(loss, pred)
+        assert loss.isfinite()
+        assert slope.isfinite().all()
+        assert not slope[0, 0].any()
+
+
+def test_module_takes_predicted_widths() -> None:
+    model = shape_model()
+    mean, target = targets()
+    pred = torch.cat((mean, 0.1 * mean), dim=-1)
+    criterion = ACRLoss(model, 0.3, curve="likelihood", unit=20.0, lam=1.5)
+    assert (criterion.channels, ACRLoss(model).channels) == (4, 2)
+    phi = model.difficulty(target, model.modes(0.3))
+    expected = acr_likelihood_loss(torch.cat((20 * mean, 0.1 * mean), dim=-1), 20 * target, phi, 1.5)
+    torch.testing.assert_close(criterion(pred, target), expected)
+    with pytest.raises(ValueError, match=r"pred: expected shape \(5, 7, 4\)"):
+        criterion(mean, target)
+
+
 def test_no_gradient_reaches_the_difficulty() -> None:
     pred, target, phi = grid(np.array([0.2, 3.0]))
     phi = phi.clone().requires_grad_()
@@ -233,6 +291,10 @@ def test_bad_arguments_are_named() -> None:
             function(pred, target, phi.long())
         with pytest.raises(ValueError, match="lam: expected a positive number"):
             function(pred, target, phi, lam=0.0)
+    with pytest.raises(ValueError, match="lam: expected a positive number"):
+        acr_likelihood_loss(torch.cat((pred, pred), dim=-1), target, phi, lam=0.0)
+    with pytest.raises(ValueError, match=r"pred: expected shape \(5, 7, 4\)"):
+        acr_likelihood_loss(pred, target, phi)
     with pytest.raises(ValueError, match="offset: expected"):
         acr_loss(pred, target, phi, offset="none")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="tail: expected"):

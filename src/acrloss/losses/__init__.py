@@ -6,7 +6,7 @@ import difflib
 import inspect
 from typing import Any
 
-from acrloss.losses.acr import ACRLoss, acr_loss, smooth_acr_loss
+from acrloss.losses.acr import ACRLoss, acr_likelihood_loss, acr_loss, smooth_acr_loss
 from acrloss.losses.acr_controls import ACRControlLoss
 from acrloss.losses.base import LandmarkLoss
 from acrloss.losses.gaussian_nll import GaussianNLLLoss, gaussian_nll_loss
@@ -31,6 +31,7 @@ __all__ = [
     "SmoothL1Loss",
     "SoftWingLoss",
     "WingLoss",
+    "acr_likelihood_loss",
     "acr_loss",
     "create_loss",
     "gaussian_nll_loss",

@@ -313,9 +313,10 @@ class ACRLoss(LandmarkLoss):
         Raises:
             TypeError, ValueError: as `acr_loss`; landmarks that are not the shape model's.
         """
+        pair = paired(pred, target, self.channels // 2)
         # Φ of the target as given: how far its residuals can be trusted depends on its precision.
         phi = self.difficulty(as_landmarks(target)) if difficulty is None else difficulty
-        pred, target = paired(pred, target, self.channels // 2)
+        pred, target = pair
         if self.curve == "likelihood":
             mean, log_width = pred.chunk(2, dim=-1)
             mean, target = self.to_unit(mean, target)
