@@ -227,7 +227,8 @@ def predicted_widths() -> tuple[Tensor, Tensor, Tensor]:
 
 def test_likelihood_is_the_curve_at_the_predicted_width() -> None:
     pred, target, phi = predicted_widths()
-    expected = likelihood(*np.split(pred.detach().numpy(), 2, axis=-1), target.numpy(), phi.numpy(), 1.5)
+    mean, log_width = np.split(pred.detach().numpy(), 2, axis=-1)
+    expected = likelihood(mean, log_width, target.numpy(), phi.numpy(), 1.5)
     each = acr_likelihood_loss(pred, target, phi, 1.5, "none")
     np.testing.assert_allclose(each.detach(), expected, rtol=1e-12)
     np.testing.assert_allclose(acr_likelihood_loss(pred, target, phi, 1.5).item(), expected.mean(), rtol=1e-12)
