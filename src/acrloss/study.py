@@ -31,6 +31,7 @@ import yaml
 
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
+from acrloss.losses import versioned
 
 _MAX_BYTES = 1_000_000
 _KEYS = ("data", "settings", "methods", "seeds", "score")
@@ -150,7 +151,8 @@ def read_study(path: str | Path, folder: Path) -> Study:
         for seed in dict.fromkeys(seeds):
             for method, options in methods.items():
                 merged = _merge(settings, options or {})
-                merged |= {"seed": seed, "score": score}
+                # "acr" may mean another loss in the next version; a run is known by what it was.
+                merged |= {"loss": versioned(str(merged.get("loss", "acr"))), "seed": seed, "score": score}
                 place = folder / "runs" / f"{run_key(str(source_name), merged)}-{(fingerprint or 'absent')[:8]}"
                 runs.append(Run(str(source_name), str(method), seed, str(source), merged, fingerprint, place))
     return Study(path.stem, score, tuple(runs), text)

@@ -87,8 +87,9 @@ class TrainConfig:
     """All that determines a run, besides the data.
 
     Attributes:
-        loss: "acr", "acr-paper" (as printed), "acr-control" (another Φ, for studies), "l1", "l2", "smooth_l1", "wing",
-            "soft_wing", "rectified_wing", "gaussian_nll" or "rle".
+        loss: "acr" (the newest of the presets "acr-1", "acr-2" and "acr-3"), "acr-paper" (as printed), "acr-control"
+            (another Φ, for studies), "l1", "l2", "smooth_l1", "wing", "soft_wing", "rectified_wing", "gaussian_nll" or
+            "rle"; see `acrloss.create_loss`.
         loss_options: options of the loss, such as {"unit": "pixel", "omega": 10}. The ACR losses' `schedule` is
             "stretched" (the paper's stages over this run's epochs; the default), "paper" (its epochs as printed) or
             one share of modes for the whole run.

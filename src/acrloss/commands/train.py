@@ -19,6 +19,7 @@ from acrloss.detect import create_detector, installed_detectors
 from acrloss.errors import DataError
 from acrloss.evaluate import evaluate, predict_annotated
 from acrloss.files import write_atomic
+from acrloss.losses import versioned
 from acrloss.models import LandmarkNet
 from acrloss.run_report import score_table, write_run_report
 from acrloss.terminal import notes, print_table, progress, results_in
@@ -40,6 +41,8 @@ def add_arguments(parser: Any) -> None:
 
 def run(parsed: Any) -> None:
     parser, values = parsed
+    # The configuration that is kept must mean the same loss in the next version.
+    values.loss = versioned(values.loss)
     ready = parser.instantiate_classes(values)
     config = TrainConfig(**{field.name: ready[field.name] for field in fields(TrainConfig)})
     folder = Path(values.output)

@@ -57,7 +57,7 @@ _LOSSES: dict[str, type[LandmarkLoss]] = {
     "rle": RLELoss,
 }
 # Wing's scale and unit on a C¹ curve, with the reading of Φ that agrees best with a network's errors.
-_BEST: dict[str, Any] = {
+_FIRST: dict[str, Any] = {
     "curve": "smooth",
     "lam": 10.0,
     "epsilon": 2.0,
@@ -66,45 +66,62 @@ _BEST: dict[str, Any] = {
     "rule": "variance",
     "per": "landmark",
 }
+# Presets never change: a better one gets the next number, and studies and saved configurations mean what they meant.
 _PRESETS: dict[str, tuple[type[ACRLoss], dict[str, Any]]] = {
-    "acr": (ACRLoss, _BEST),
+    "acr-1": (ACRLoss, _FIRST),
+    "acr-2": (ACRLoss, {**_FIRST, "phi": 0.0}),
+    "acr-3": (ACRLoss, {"curve": "likelihood", "lam": 1.0, "unit": 20.0, "phi": 1.0}),
     "acr-paper": (
         ACRLoss,
         {"curve": "paper", "lam": 1.0, "unit": "crop", "rule": "count", "per": "coordinate"},
     ),
-    "acr-control": (ACRControlLoss, _BEST),
+    "acr-control": (ACRControlLoss, _FIRST),
 }
+_NEWEST = "acr-3"
 
 
 def loss_names() -> list[str]:
     """Names that `create_loss` knows."""
-    return [*_PRESETS, *_LOSSES]
+    return ["acr", *_PRESETS, *_LOSSES]
+
+
+def versioned(name: str) -> str:
+    """The name that always means the same loss: the newest preset's for "acr", else `name`."""
+    return _NEWEST if name == "acr" else name
 
 
 def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any) -> LandmarkLoss:
     """Build a loss by name.
 
     Args:
-        name: one of `loss_names()`. "acr" is the C¹ curve at Wing's scale (λ = ω = 10, ε = 2, in pixels of a
-            224-pixel crop) with Φ per landmark by the variance rule; "acr-paper" is the paper's loss in crop
-            units with Φ per coordinate by the count rule. "acr-control" is "acr" with options to put something else in
-            the place of Φ, for studies. All three follow the paper's schedule.
-        shape_model: needed by the ACR losses; the others do without.
+        name: one of `loss_names()`. "acr" is the newest preset, "acr-3".
+
+            - "acr-3": widths predicted by the network, which must give (N, M, 4); Φ = 1 (`acr_likelihood_loss`).
+            - "acr-2": for networks that give (N, M, 2): the C¹ curve at Wing's scale (λ = ω = 10, ε = 2, in pixels of a
+              224-pixel crop), Φ = 0. The same as `ACRLoss()`.
+            - "acr-1": the curve of acr-2 with Φ from the shape model, per landmark by the variance rule.
+            - "acr-paper": the paper's loss in crop units with Φ per coordinate by the count rule.
+            - "acr-control": acr-1 with options to put something else in the place of Φ, for studies.
+
+            Those with a shape model follow the paper's schedule.
+        shape_model: needed by "acr-1", "acr-paper" and "acr-control"; the others do without.
         options: arguments of the loss's class; they override the preset's.
 
     Raises:
-        ValueError: an unknown name or option, an option out of range, or an ACR loss without a shape model.
+        ValueError: an unknown name or option, an option out of range, or no shape model where one is needed.
     """
     if name not in loss_names():
         nearest = difflib.get_close_matches(name, loss_names(), n=1, cutoff=0.0)[0]
         raise ValueError(f'unknown loss "{name}"; did you mean "{nearest}"? Known: {", ".join(loss_names())}')
-    kind, preset = _PRESETS.get(name) or (_LOSSES[name], {})
+    kind, preset = _PRESETS.get(versioned(name)) or (_LOSSES[name], {})
     accepted = _options(kind)
     for option in options:
         if option not in accepted:
             raise ValueError(f'loss "{name}" has no option "{option}"; it has {", ".join(accepted)}')
     if not issubclass(kind, ACRLoss):
         return kind(**options)
+    if "phi" in preset:
+        return kind(**{**preset, **options})
     if shape_model is None:
         raise ValueError(f'loss "{name}" needs a shape_model')
     return kind(shape_model, **{**preset, **options})

@@ -210,7 +210,9 @@ class ACRLoss(LandmarkLoss):
     MPS) whatever `.to()`, `.half()` or autocast ask for: Φ is a ratio of small residuals.
 
     Args:
-        shape_model: modes of variation; its landmarks are the ones the loss accepts.
+        shape_model: modes of variation, from which Φ is measured; its landmarks are the ones the loss accepts. Without
+            it Φ is `phi` everywhere, and any landmarks will do.
+        phi: Φ of all coordinates where there is no shape model.
         schedule: share of modes over the epochs (default: the paper's `ModeSchedule()`), or one share for
             all.
         rule, per, clamp: reading of the share and of Φ, see `ShapeModel.modes` and `ShapeModel.difficulty`.
@@ -221,7 +223,7 @@ class ACRLoss(LandmarkLoss):
         unit, input_size, eyes, reduction: see `LandmarkLoss`.
 
     Raises:
-        TypeError, ValueError: no shape model, or an option out of range.
+        TypeError, ValueError: something else for a shape model, or an option out of range.
     """
 
     mean: Tensor
@@ -232,26 +234,29 @@ class ACRLoss(LandmarkLoss):
 
     def __init__(
         self,
-        shape_model: ShapeModel,
+        shape_model: ShapeModel | None = None,
         schedule: ModeSchedule | float | None = None,
         *,
-        rule: Rule = "count",
-        per: Per = "coordinate",
+        phi: float = 0.0,
+        rule: Rule = "variance",
+        per: Per = "landmark",
         clamp: float | None = None,
-        curve: Curve = "paper",
-        lam: float = 1.0,
-        epsilon: float = 1.0,
-        omega: float = 1.0,
+        curve: Curve = "smooth",
+        lam: float = 10.0,
+        epsilon: float = 2.0,
+        omega: float = 10.0,
         tail: Tail = "linear",
         distance: Distance = "coordinate",
-        unit: Unit = "crop",
+        unit: Unit = 224.0,
         input_size: int | None = None,
         eyes: tuple[int, int] | None = None,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
-        if not isinstance(shape_model, ShapeModel):
+        if not isinstance(shape_model, ShapeModel | None):
             raise TypeError(f"shape_model: expected a ShapeModel, got {type(shape_model).__name__}")
+        if not 0 <= phi <= 1:
+            raise ValueError(f"phi: expected a number in [0, 1], got {phi!r}")
         check_positive(lam=lam, epsilon=epsilon, omega=omega)
         check_per_and_clamp(per, clamp)
         if curve not in get_args(Curve):
@@ -272,28 +277,33 @@ class ACRLoss(LandmarkLoss):
         self.lam, self.epsilon, self.omega = lam, epsilon, omega
         self.tail: Tail = tail
         self.distance: Distance = distance
-        self.num_landmarks = shape_model.num_landmarks
+        self.phi = phi
+        self.num_landmarks = shape_model.num_landmarks if shape_model else None
         for name in ("mean", "components", "eigenvalues"):
-            self.register_buffer(name, getattr(shape_model, name).clone())
-        self.register_buffer("active_modes", torch.ones_like(shape_model.eigenvalues))
+            self.register_buffer(name, getattr(shape_model, name).clone() if shape_model else torch.empty(0))
+        self.register_buffer("active_modes", torch.ones_like(self.eigenvalues))
         self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
         self.set_epoch(0)
 
     @property
     def modes(self) -> int:
-        """Number of modes k in use in the current epoch."""
+        """Number of modes k in use in the current epoch; 0 without a shape model."""
         return int(self.active_modes.sum())
 
     def set_epoch(self, epoch: int) -> None:
         """Use the schedule's share for `epoch` (from 0); raises ValueError for a negative one."""
-        k = count_modes(self.eigenvalues, len(self.mean), self.schedule.share(epoch), self.rule)
-        self.active_modes.copy_(torch.arange(len(self.eigenvalues)) < k)
+        share = self.schedule.share(epoch)
+        if self.num_landmarks is not None:
+            k = count_modes(self.eigenvalues, len(self.mean), share, self.rule)
+            self.active_modes.copy_(torch.arange(len(self.eigenvalues)) < k)
         self.epoch.fill_(epoch)
 
     @torch.no_grad()
     def difficulty(self, landmarks: Kind) -> Kind:
         """Φ (N, M, 2) of landmarks (N, M, 2) with the current epoch's modes; see `ShapeModel.difficulty`."""
         faces = as_landmarks(landmarks)
+        if self.num_landmarks is None:
+            return like(landmarks, torch.full_like(faces, self.phi))
         check_faces(faces, self.num_landmarks, len(self.mean))
         with torch.autocast(faces.device.type, enabled=False):
             exact = faces.to(self.mean)
@@ -302,7 +312,8 @@ class ACRLoss(LandmarkLoss):
         return like(landmarks, phi)
 
     def forward(self, pred: Landmarks, target: Landmarks, difficulty: Landmarks | None = None) -> Tensor:
-        """The loss of predictions (N, M, 2) against landmarks (N, M, 2), NaN where missing.
+        """The loss of predictions (N, M, 2), or (N, M, 4) with `curve="likelihood"`, against landmarks (N, M, 2), NaN
+        where missing.
 
         Args:
             difficulty: Φ (N, M, 2) in [0, 1] to use instead of the target's own.
@@ -339,8 +350,10 @@ class ACRLoss(LandmarkLoss):
         return self
 
     def extra_repr(self) -> str:
+        phi = f"phi={self.phi}"
+        if self.num_landmarks is not None:
+            phi = f"modes={self.modes}, rule={self.rule!r}, per={self.per!r}"
         return (
-            f"modes={self.modes}, rule={self.rule!r}, per={self.per!r}, curve={self.curve!r}, "
-            f"distance={self.distance!r}, lam={self.lam}, epsilon={self.epsilon}, omega={self.omega}, "
+            f"{phi}, curve={self.curve!r}, distance={self.distance!r}, lam={self.lam}, epsilon={self.epsilon}, omega={self.omega}, "
             f"{super().extra_repr()}"
         )

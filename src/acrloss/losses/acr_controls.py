@@ -57,37 +57,38 @@ class ACRControlLoss(ACRLoss):
             if value not in get_args(known):
                 raise ValueError(f"{name}: expected one of {', '.join(get_args(known))}, got {value!r}")
         super().__init__(shape_model, schedule, **options)
-        self.phi: Phi = phi
+        self.control: Phi = phi
         self.scale: Scale = scale
         self.role: Role = role
-        self.register_buffer("errors", torch.zeros(self.num_landmarks))
+        self.register_buffer("errors", torch.zeros(shape_model.num_landmarks))
 
     @torch.no_grad()
     def difficulty(self, landmarks: Kind) -> Kind:
         """What takes Φ's place: (N, M, 2) in [0, 1] for landmarks (N, M, 2), which are NaN where missing."""
         faces = as_landmarks(landmarks)
+        assert self.num_landmarks is not None
         check_faces(faces, self.num_landmarks, len(self.mean))
-        if self.phi in _CONSTANT:
-            phi = torch.full_like(faces, _CONSTANT[self.phi])
-        elif self.phi == "random":
+        if self.control in _CONSTANT:
+            phi = torch.full_like(faces, _CONSTANT[self.control])
+        elif self.control == "random":
             phi = torch.rand_like(faces)
-        elif self.phi == "online":
+        elif self.control == "online":
             phi = self._scaled(self.errors.to(faces)[None, :, None].expand(faces.shape), self.errors.mean())
         else:
             exact = faces.to(self.mean)
             # Variances of the modes in use and of those that are not; the latter make up the residual.
             unused = (self.components.square() * (self.eigenvalues * (1 - self.active_modes))).sum(dim=1)
             expected = self._per_landmark(unused.reshape(1, self.num_landmarks, -1).sqrt())
-            if self.phi.endswith("average"):
+            if self.control.endswith("average"):
                 residual = expected.expand(exact.shape)
             else:
                 used = self.components * self.active_modes
                 smooth = smooth_faces(exact, self.mean, used, self.eigenvalues, self.clamp)
                 residual = self._per_landmark((smooth - exact).abs())
             phi = self._scaled(torch.where(visible(exact), residual, 0.0), expected.square().mean().sqrt())
-            if self.phi.startswith("inverted"):
+            if self.control.startswith("inverted"):
                 phi = 1 - phi
-            elif self.phi == "shuffled":
+            elif self.control == "shuffled":
                 phi = phi[torch.randperm(len(phi), device=phi.device)]
         return like(landmarks, phi)
 
@@ -96,7 +97,7 @@ class ACRControlLoss(ACRLoss):
         pred, target = paired(pred, target, self.channels // 2)
         phi = self.difficulty(target) if difficulty is None else as_landmarks(difficulty, "difficulty")
         mean, log_width = pred[..., : target.shape[-1]], pred[..., target.shape[-1] :]
-        if self.phi == "online" and self.training:
+        if self.control == "online" and self.training:
             self._remember(mean, target)
         if self.role == "exponent":
             return super().forward(pred, target, phi)
@@ -126,4 +127,4 @@ class ACRControlLoss(ACRLoss):
         self.errors.lerp_(mean.to(self.errors), newest.to(self.errors))
 
     def extra_repr(self) -> str:
-        return f"phi={self.phi!r}, scale={self.scale!r}, role={self.role!r}, {super().extra_repr()}"
+        return f"phi={self.control!r}, scale={self.scale!r}, role={self.role!r}, {super().extra_repr()}"
