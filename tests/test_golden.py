@@ -82,7 +82,7 @@ def test_difficulty_losses_and_gradients(
 
 
 def test_module_computes_the_same(golden: Golden, model: ShapeModel, target: NDArray[np.float64]) -> None:
-    criterion = ACRLoss(model, rule="variance", per="landmark", curve="continuous", lam=2.5)
+    criterion = ACRLoss(model, rule="variance", per="landmark", curve="continuous", lam=2.5, unit="crop")
     for epoch, share in ((0, 80), (16, 85), (31, 90), (71, 95), (101, 97), (500, 97)):
         criterion.set_epoch(epoch)
         loss = criterion(golden["pred"].reshape(-1, 68, 2), target)

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from acrloss import ACRLoss, ModeSchedule, ShapeModel, acr_likelihood_loss, acr_loss, smooth_acr_loss, wing_loss
 
 Array = NDArray[np.float64]
+PAPER: dict[str, Any] = {"curve": "paper", "lam": 1.0, "rule": "count", "per": "coordinate", "unit": "crop"}
 PHIS = np.array([0.0, 1e-6, 0.1, 0.5, 0.9, 1 - 1e-6, 1.0])
 LN2 = float(np.log(2))
 
@@ -259,7 +260,7 @@ def test_module_takes_predicted_widths() -> None:
     model = shape_model()
     mean, target = targets()
     pred = torch.cat((mean, 0.1 * mean), dim=-1)
-    criterion = ACRLoss(model, 0.3, curve="likelihood", unit=20.0, lam=1.5)
+    criterion = ACRLoss(model, 0.3, **{**PAPER, "curve": "likelihood", "lam": 1.5, "unit": 20.0})
     assert (criterion.channels, ACRLoss(model).channels) == (4, 2)
     phi = model.difficulty(target, model.modes(0.3))
     expected = acr_likelihood_loss(torch.cat((20 * mean, 0.1 * mean), dim=-1), 20 * target, phi, 1.5)
@@ -315,7 +316,7 @@ def test_module_uses_the_schedules_modes() -> None:
     model = shape_model()
     pred, target = targets()
     for per, rule in (("coordinate", "count"), ("landmark", "variance")):
-        criterion = ACRLoss(model, rule=rule, per=per, lam=2.0, curve="continuous")  # type: ignore[arg-type]
+        criterion = ACRLoss(model, rule=rule, per=per, lam=2.0, curve="continuous", unit="crop")  # type: ignore[arg-type]
         for epoch in (0, 16, 40, 80, 101, 999):
             criterion.set_epoch(epoch)
             modes = model.modes(ModeSchedule().share(epoch), rule)  # type: ignore[arg-type]
@@ -332,7 +333,7 @@ def test_module_measures_difficulty_before_the_unit_applies() -> None:
     model = shape_model()
     pred, target = targets()
     for unit, options in ((224.0, {}), ("pixel", {"input_size": 224})):
-        criterion = ACRLoss(model, 0.3, curve="smooth", lam=10.0, epsilon=2.0, omega=10.0, unit=unit, **options)  # type: ignore[arg-type]
+        criterion = ACRLoss(model, 0.3, **{**PAPER, "curve": "smooth", "lam": 10.0, "unit": unit}, **options)  # type: ignore[arg-type]
         phi = model.difficulty(target, model.modes(0.3))
         expected = smooth_acr_loss(224 * pred, 224 * target, phi, 10.0, 2.0, 10.0)
         torch.testing.assert_close(criterion(pred, target), expected)
@@ -344,14 +345,14 @@ def test_module_with_all_modes_and_missing_landmarks() -> None:
     target[0, 2] = torch.nan
     target[1] = torch.nan
     for curve in ("paper", "smooth"):
-        criterion = ACRLoss(model, 1.0, curve=curve)
+        criterion = ACRLoss(model, 1.0, **{**PAPER, "curve": curve, "epsilon": 1.0, "omega": 1.0})
         assert criterion.modes == 14
         assert not criterion.difficulty(target).any()
         moved = pred.clone().requires_grad_()
         loss = criterion(moved, target)
         torch.testing.assert_close(loss, acr_loss(pred, target, torch.zeros_like(target)))
         assert torch.autograd.grad(loss, moved)[0].isfinite().all()
-    criterion = ACRLoss(model, 0.5, clamp=1.0)
+    criterion = ACRLoss(model, 0.5, clamp=1.0, **PAPER)
     torch.testing.assert_close(criterion.difficulty(target), model.difficulty(target, 7, clamp=1.0))
 
 
@@ -359,7 +360,7 @@ def test_a_wider_prediction_does_not_sharpen_the_targets_rounding() -> None:
     flat = torch.tensor(np.random.default_rng(0).normal(0.5, 0.1, (60, 1, 1)) * np.linspace(0.5, 1, 14).reshape(7, 2))
     model = ShapeModel.fit(flat)
     target = flat[:5].float()
-    criterion = ACRLoss(model, 1.0)
+    criterion = ACRLoss(model, 1.0, **PAPER)
     assert not criterion.difficulty(target).any()
     pred = torch.full((5, 7, 2), 0.4, dtype=torch.float64)
     torch.testing.assert_close(criterion(pred, target), acr_loss(pred, target, torch.zeros(5, 7, 2)))

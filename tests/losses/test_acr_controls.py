@@ -13,7 +13,16 @@ SHAPES = np.random.default_rng(0).normal(0.5, 0.1, (80, 6, 2)) * np.linspace(0.5
 MODEL = ShapeModel.fit(SHAPES)
 FACES = torch.from_numpy(SHAPES[:9])
 PREDICTED = FACES + 0.03 * torch.randn(9, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-OPTIONS: dict[str, Any] = {"curve": "smooth", "epsilon": 0.02, "omega": 0.1, "schedule": 0.5, "rule": "count"}
+OPTIONS: dict[str, Any] = {
+    "curve": "smooth",
+    "lam": 1.0,
+    "epsilon": 0.02,
+    "omega": 0.1,
+    "schedule": 0.5,
+    "rule": "count",
+    "per": "coordinate",
+    "unit": "crop",
+}
 
 
 def control(**options: Any) -> ACRControlLoss:
@@ -22,7 +31,7 @@ def control(**options: Any) -> ACRControlLoss:
 
 @pytest.mark.parametrize("per", ["coordinate", "landmark"])
 def test_without_a_control_it_is_acr_loss(per: Any) -> None:
-    ours, acr = control(per=per), ACRLoss(MODEL, per=per, **OPTIONS)
+    ours, acr = control(per=per), ACRLoss(MODEL, **{**OPTIONS, "per": per})
     torch.testing.assert_close(ours.difficulty(FACES), acr.difficulty(FACES))
     torch.testing.assert_close(ours(PREDICTED, FACES), acr(PREDICTED, FACES))
     torch.testing.assert_close(1 - control(per=per, phi="inverted").difficulty(FACES), acr.difficulty(FACES))

@@ -126,9 +126,10 @@ def test_interocular_unit_is_a_factor_for_each_face(name: str) -> None:
 
 def test_baselines_have_wings_unit_and_acr_presets_theirs() -> None:
     units = {name: build(name).unit for name in NAMES}
-    in_pixels = {"acr", "acr-control", "smooth_l1", "wing", "soft_wing", "rectified_wing"}
+    in_pixels = {"acr-1", "acr-2", "acr-control", "smooth_l1", "wing", "soft_wing", "rectified_wing"}
     assert {name for name, unit in units.items() if unit == 224.0} == in_pixels
-    assert {name for name, unit in units.items() if unit == "crop"} == set(NAMES) - in_pixels
+    assert {name for name, unit in units.items() if unit == 20.0} == {"acr", "acr-3", "gaussian_nll", "rle"}
+    assert {name for name, unit in units.items() if unit == "crop"} == {"acr-paper", "l1", "l2"}
 
 
 DELTAS = [0.0, 1e-38, 1e-20, 1e-8, 1e-3, 0.1, 0.5, 1 - 1e-7, 1.0, 1 + 1e-7, 2.0, 10.0, 224.0, 6e4, 1e6]
@@ -254,5 +255,5 @@ def test_bad_options_are_named(name: str) -> None:
 def test_every_loss_hears_the_epoch_and_counts_its_channels(name: str) -> None:
     criterion = build(name)
     criterion.set_epoch(3)
-    assert criterion.channels == (4 if name in ("gaussian_nll", "rle") else 2)
+    assert criterion.channels == (4 if name in ("acr", "acr-3", "gaussian_nll", "rle") else 2)
     assert "unit=" in repr(criterion)

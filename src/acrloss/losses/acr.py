@@ -354,6 +354,6 @@ class ACRLoss(LandmarkLoss):
         if self.num_landmarks is not None:
             phi = f"modes={self.modes}, rule={self.rule!r}, per={self.per!r}"
         return (
-            f"{phi}, curve={self.curve!r}, distance={self.distance!r}, lam={self.lam}, epsilon={self.epsilon}, omega={self.omega}, "
-            f"{super().extra_repr()}"
+            f"{phi}, curve={self.curve!r}, distance={self.distance!r}, lam={self.lam}, epsilon={self.epsilon}, "
+            f"omega={self.omega}, {super().extra_repr()}"
         )

@@ -172,9 +172,24 @@ class LandmarkLoss(nn.Module):
 
 
 class SpreadLoss(LandmarkLoss):
-    """Base of the losses that expect x, y and a logarithm of the spread of each, already in the loss's unit."""
+    """Base of the losses that expect x, y and a logarithm of the spread of each, already in the loss's unit.
+
+    unit: 20 to the crop side unless told otherwise. New networks say 0 for the logarithm, so that an error of a
+    twentieth of the crop is what they expect; with one of a whole crop side, most of a short training goes into
+    learning better (docs/study.md).
+    """
 
     channels = 4
+
+    def __init__(
+        self,
+        *,
+        unit: Unit = 20.0,
+        input_size: int | None = None,
+        eyes: tuple[int, int] | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
 
     def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """As `LandmarkLoss.to_unit`, for the means and the target."""

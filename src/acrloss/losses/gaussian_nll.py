@@ -33,7 +33,7 @@ def gaussian_nll_loss(pred: Landmarks, target: Landmarks, reduction: Reduction =
 
 
 class GaussianNLLLoss(SpreadLoss):
-    """Gaussian negative log-likelihood; unit: crop sides.
+    """Gaussian negative log-likelihood; unit: 20 to the crop side.
 
     The unit applies to the means and targets; log-variances are predicted in it (of its square) directly.
     See `gaussian_nll_loss` and `LandmarkLoss`.

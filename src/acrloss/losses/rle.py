@@ -76,7 +76,7 @@ def rle_loss(pred: Landmarks, target: Landmarks, flow: RealNVP, reduction: Reduc
 
 
 class RLELoss(SpreadLoss):
-    """Residual log-likelihood estimation; unit: crop sides.
+    """Residual log-likelihood estimation; unit: 20 to the crop side.
 
     The flow's parameters are the loss's: give them to the optimiser beside the network's. The unit applies to means
     and targets; ln σ is predicted in it directly. See `rle_loss` and `LandmarkLoss`.
@@ -85,7 +85,7 @@ class RLELoss(SpreadLoss):
     def __init__(
         self,
         *,
-        unit: Unit = "crop",
+        unit: Unit = 20.0,
         input_size: int | None = None,
         eyes: tuple[int, int] | None = None,
         reduction: Reduction = "mean",
