@@ -175,11 +175,12 @@ def test_landmark_counts_and_annotations_must_agree(tmp_path: Path) -> None:
 def test_a_run_brings_its_faces_along(tmp_path: Path) -> None:
     faces = some_faces()
     visible = np.random.default_rng(2).uniform(size=(4, 5)) < 0.7
-    faces = Annotations.create(faces.images, faces.landmarks, faces.scheme, visible=visible)
+    subsets = [frozenset({"full", "common"}), frozenset({"full"}), frozenset[str](), frozenset({"other set"})]
+    faces = Annotations.create(faces.images, faces.landmarks, faces.scheme, visible=visible, subsets=subsets)
     write_npz(tmp_path / "predictions.npz", faces, some_landmarks(faces))
     for path in (tmp_path, tmp_path / "predictions.npz"):
         found = read_scored_faces(path)
-        assert (found.images, found.scheme) == (faces.images, faces.scheme)
+        assert (found.images, found.scheme, found.subsets) == (faces.images, faces.scheme, tuple(subsets))
         np.testing.assert_allclose(found.landmarks, faces.landmarks, atol=1e-4)
         np.testing.assert_array_equal(found.visible, visible)
     for path in (tmp_path / "none", write_csv(tmp_path / "p.csv", IMAGES, faces.landmarks)):

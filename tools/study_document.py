@@ -47,6 +47,8 @@ def updated(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         table = _TABLES[match[4]](match[3], results_of(match[2], match[3]))
+        if not table[2]:
+            raise SystemExit(f"studies/{match[2]}/results.json has no {match[4]} on {match[3]}; take the table out")
         return f"{match[1]}{markdown_table(table)}\n{match[5]}"
 
     return _BLOCK.sub(block, text)

@@ -60,7 +60,7 @@ class LandmarkNet(nn.Module):
             scheme: the landmark scheme.
             crop: the crop that the network sees.
             mean_shape: (M, 2) in crop units, where the untrained network puts the landmarks; the middle if None.
-            channels: outputs per landmark: 2 for x and y, 4 with a log-variance for each.
+            channels: outputs per landmark: 2 for x and y, 4 with the logarithm of a spread for each.
             spread: make room for the layer `spread`.
 
         Raises:

@@ -123,7 +123,10 @@ def read_scored_faces(path: str | Path) -> Annotations:
     images = [str(image) for image in arrays["images"].tolist()]
     try:
         scheme = Scheme.from_dict(json.loads(str(arrays["scheme"])))
-        return Annotations.create(images, truth, scheme, visible=arrays["visible"], source=str(path))
+        subsets = None  # files of before subsets were kept
+        if "subsets" in arrays:
+            subsets = [frozenset(filter(None, str(tags).split(";"))) for tags in arrays["subsets"].tolist()]
+        return Annotations.create(images, truth, scheme, visible=arrays["visible"], subsets=subsets, source=str(path))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{file}: does not say how its faces were annotated ({error}); give --data") from error
 

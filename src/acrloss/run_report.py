@@ -86,6 +86,7 @@ def write_predictions(path: Path, evaluation: Evaluation) -> Path:
         predictions=evaluation.predictions.astype(np.float32),
         landmarks=faces.landmarks.astype(np.float32),
         visible=faces.visible,
+        subsets=np.array([";".join(sorted(tags)) for tags in faces.subsets]),
         scheme=json.dumps(faces.scheme.to_dict()),
         nme=evaluation.nme[evaluation.normalizer],
     )

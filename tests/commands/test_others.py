@@ -113,7 +113,7 @@ def test_report_compares_runs_and_files(
         assert [m["name"] for m in methods] == ["run", "mine"]
         assert methods[1]["nme_difference"] < 0
         subsets = {score["subset"] for score in methods[0]["scores"]}
-        assert subsets == ({"full", "common", "challenging"} if data else {"all"})
+        assert subsets == {"full", "common", "challenging"}
     assert "give the annotated faces with --data" in fails("report", tmp_path / "mine")
 
 
