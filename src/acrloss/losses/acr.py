@@ -205,6 +205,8 @@ class ACRLoss(LandmarkLoss):
     in the same frame as the targets (crop units of the training crops). To use the Φ of the annotated instead
     of the augmented face, compute it once and pass it as `difficulty`.
 
+    The defaults are the preset "acr-2", or "acr-1" with a shape model; for presets and their evidence see `create_loss`.
+
     Call `set_epoch` at the start of each epoch; it changes a buffer, so nothing is compiled anew. The state
     dict holds the shape model, the epoch and the modes in use. The shape model stays in float64 (float32 on
     MPS) whatever `.to()`, `.half()` or autocast ask for: Φ is a ratio of small residuals.
