@@ -199,13 +199,13 @@ def check_distance(distance: str) -> None:
 
 
 class ACRLoss(LandmarkLoss):
-    """ACR loss that computes the difficulty Φ of each target itself and follows the schedule of modes.
+    """ACR loss; with a shape model it measures the difficulty Φ of each target itself and follows the schedule of modes.
+
+    The defaults are the preset "acr-2", or "acr-1" with a shape model; `create_loss` has all presets and their evidence.
 
     Φ is measured on the target as given, before `unit` applies: the shape model must be fitted on landmarks
     in the same frame as the targets (crop units of the training crops). To use the Φ of the annotated instead
     of the augmented face, compute it once and pass it as `difficulty`.
-
-    The defaults are the preset "acr-2", or "acr-1" with a shape model; for presets and their evidence see `create_loss`.
 
     Call `set_epoch` at the start of each epoch; it changes a buffer, so nothing is compiled anew. The state
     dict holds the shape model, the epoch and the modes in use. The shape model stays in float64 (float32 on
