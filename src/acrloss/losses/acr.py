@@ -199,9 +199,9 @@ def check_distance(distance: str) -> None:
 
 
 class ACRLoss(LandmarkLoss):
-    """ACR loss; with a shape model it measures the difficulty Φ of each target itself and follows the schedule of modes.
+    """ACR loss; with a shape model it measures the difficulty Φ of each target and follows the schedule of modes.
 
-    The defaults are the preset "acr-2", or "acr-1" with a shape model; `create_loss` has all presets and their evidence.
+    The defaults are the preset "acr-2", or "acr-1" with a shape model; `create_loss` has all presets with evidence.
 
     Φ is measured on the target as given, before `unit` applies: the shape model must be fitted on landmarks
     in the same frame as the targets (crop units of the training crops). To use the Φ of the annotated instead
