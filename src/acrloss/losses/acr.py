@@ -329,12 +329,9 @@ class ACRLoss(LandmarkLoss):
         pair = paired(pred, target, self.channels // 2)
         # Φ of the target as given: how far its residuals can be trusted depends on its precision.
         phi = self.difficulty(as_landmarks(target)) if difficulty is None else difficulty
-        pred, target = pair
+        pred, target = self.to_unit(*pair)
         if self.curve == "likelihood":
-            mean, log_width = pred.chunk(2, dim=-1)
-            mean, target = self.to_unit(mean, target)
-            return acr_likelihood_loss(torch.cat((mean, log_width), dim=-1), target, phi, self.lam, self.reduction)
-        pred, target = self.to_unit(pred, target)
+            return acr_likelihood_loss(pred, target, phi, self.lam, self.reduction)
         if self.curve == "smooth":
             curve = (self.lam, self.epsilon, self.omega, self.tail, self.reduction, self.distance)
             return smooth_acr_loss(pred, target, phi, *curve)

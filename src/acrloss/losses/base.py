@@ -79,6 +79,14 @@ def reduce(values: Tensor, present: Tensor, reduction: Reduction) -> Tensor:
     return total if reduction == "sum" else total / present.sum().clamp(min=1)
 
 
+def _coordinates_times(factor: Tensor | float, pred: Tensor, target: Tensor) -> Tensor:
+    """`pred` with its coordinates, as many as `target` has, times `factor`, and the rest as it is."""
+    coordinates = target.shape[-1]
+    if pred.shape[-1] == coordinates:
+        return pred * factor
+    return torch.cat((pred[..., :coordinates] * factor, pred[..., coordinates:]), dim=-1)
+
+
 class LandmarkLoss(nn.Module):
     """Base of all losses: `criterion(pred, target)` on landmarks in crop units (crop side = 1).
 
@@ -149,6 +157,8 @@ class LandmarkLoss(nn.Module):
     def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Convert both from crop units to the loss's unit; faces without that unit become missing (NaN).
 
+        What `pred` has beyond coordinates, logarithms of spreads, is in that unit already.
+
         Raises:
             ValueError: fewer landmarks than `eyes` needs.
         """
@@ -162,10 +172,10 @@ class LandmarkLoss(nn.Module):
             known = distance > 0
             # A finite factor for the faces left out keeps NaN out of the gradient of `pred`.
             factor = torch.where(known, 1 / torch.where(known, distance, 1.0), 0.0)
-            return pred * factor, torch.where(known, target * factor, math.nan)
+            return _coordinates_times(factor, pred, target), torch.where(known, target * factor, math.nan)
         assert self.unit != "pixel" or self.input_size is not None
         scale = float(self.input_size) if self.unit == "pixel" else float(self.unit)  # type: ignore[arg-type]
-        return pred * scale, target * scale
+        return _coordinates_times(scale, pred, target), target * scale
 
     def extra_repr(self) -> str:
         return f"unit={self.unit!r}, reduction={self.reduction!r}"
@@ -190,9 +200,3 @@ class SpreadLoss(LandmarkLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
-
-    def to_unit(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """As `LandmarkLoss.to_unit`, for the means and the target."""
-        mean, log_spread = pred.chunk(2, dim=-1)
-        mean, target = super().to_unit(mean, target)
-        return torch.cat((mean, log_spread), dim=-1), target
