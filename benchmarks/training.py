@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from acrloss.augment import Augmentation
 from acrloss.crop import CropSpec
 from acrloss.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
-from acrloss.losses import LandmarkLoss, create_loss, loss_names
+from acrloss.losses import LandmarkLoss, create_loss, loss_names, versioned
 from acrloss.models import create_model
 from acrloss.readers import read_annotations
 from acrloss.shape_model import ShapeModel
@@ -98,7 +98,7 @@ def main() -> None:
     print(f"{given.backbone}, {given.size} px, batches of {given.batch_size}, {given.threads} threads\n")
     print("| loss | Φ and loss, ms | step, ms | share % | bare, images/s | end to end | ratio |")
     print("|:--|--:|--:|--:|--:|--:|--:|")
-    for name in loss_names():
+    for name in sorted({versioned(name) for name in loss_names()}):
         module, optimizer = training(create_loss(name, shape_model))
         found = module.network(ready["image"]).detach().requires_grad_()
         alone = seconds(lambda m=module, p=found: m.loss_of(p, ready).backward(), given.steps)  # type: ignore[misc]
