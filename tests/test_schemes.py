@@ -12,7 +12,6 @@ from acrloss.errors import DataError
 from acrloss.schemes import (
     Scheme,
     check_flip,
-    flip_from_mean_shape,
     generic_scheme,
     get_scheme,
     save_scheme,
@@ -259,26 +258,6 @@ def test_unknown_names_suggest_the_nearest() -> None:
     with pytest.raises(DataError, match="give one of ibug68, cofw29, wflw98"):
         get_scheme("qqqq")
     assert scheme_names() == ["ibug68", "cofw29", "wflw98", "aflw19", "lapa106", "menpo39", "mediapipe478"]
-
-
-def test_flip_is_derived_from_the_mean_shape_even_when_tilted() -> None:
-    for name in scheme_names():
-        scheme = get_scheme(name)
-        shape = symmetric_shape(scheme)
-        noisy = shape + np.random.default_rng(1).normal(scale=0.05, size=shape.shape)
-        assert flip_from_mean_shape(noisy) == scheme.flip
-        angle = np.radians(10)
-        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        assert flip_from_mean_shape(shape @ rotation * 7 + 100) == scheme.flip
-
-
-def test_flip_of_a_shape_without_symmetry_is_refused() -> None:
-    with pytest.raises(ValueError, match="write the flip pairs by hand"):
-        flip_from_mean_shape(np.array([[0.0, 0.0], [1.0, 0.1], [1.1, 0.5], [5.0, 0.2], [1.2, 3.0], [0.9, 0.4]]))
-    with pytest.raises(ValueError, match="one point"):
-        flip_from_mean_shape(np.zeros((5, 2)))
-    with pytest.raises(ValueError, match=r"got shape \(5,\)"):
-        flip_from_mean_shape(np.zeros(5))
 
 
 def test_check_flip_passes_true_pairs_and_names_the_wrong_ones() -> None:

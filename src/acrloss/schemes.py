@@ -504,33 +504,6 @@ def generic_scheme(num_landmarks: int, flip: Sequence[int] | None = None, name: 
     return Scheme(name, num_landmarks, tuple(range(num_landmarks)) if flip is None else tuple(flip))
 
 
-def flip_from_mean_shape(mean: ArrayLike) -> tuple[int, ...]:
-    """The flip permutation that the mirror image of a mean shape (M, 2) implies.
-
-    The mirrored shape is laid over the shape, and landmarks that are each other's nearest neighbours become
-    partners.
-
-    Raises:
-        ValueError: the shape is not (M, 2) and finite, or the nearest neighbours form no involution (the mean
-            is not symmetric enough; write the pairs by hand).
-    """
-    shape = _centred(mean)
-    # The mirror axis need not be vertical (a mean of tilted faces); the candidates are tried in turn.
-    best: tuple[float, NDArray[np.intp]] | None = None
-    for angle in np.radians(np.arange(-30.0, 30.5, 2.5)):
-        mirrored = _rotate(shape * (-1.0, 1.0), float(angle))
-        distance = np.linalg.norm(shape[:, None] - mirrored[None], axis=-1)
-        partner = distance.argmin(axis=1)
-        cost = float(distance.min(axis=1).mean())
-        if np.array_equal(partner[partner], np.arange(len(shape))) and (best is None or cost < best[0]):
-            best = cost, partner
-    if best is None:
-        raise ValueError(
-            "the mirrored mean shape gives no clear partner for every landmark; write the flip pairs by hand"
-        )
-    return tuple(int(m) for m in best[1])
-
-
 def check_flip(scheme: Scheme, shapes: ArrayLike) -> None:
     """Check that a scheme's flip pairs are the mirror image of real faces.
 
@@ -584,20 +557,3 @@ def _mirror(z: NDArray[np.complex128], flip: Sequence[int]) -> tuple[NDArray[np.
     length = np.abs(turn)
     turn = np.where(length > 0, turn / np.where(length > 0, length, 1), 1)
     return mirrored * turn, turn
-
-
-def _centred(mean: ArrayLike) -> NDArray[np.float64]:
-    """The shape with its centre at 0 and a root mean square distance of 1 from it."""
-    shape = np.asarray(mean, dtype=np.float64)
-    if shape.ndim != 2 or shape.shape[1] != 2 or len(shape) < 2 or not np.isfinite(shape).all():
-        raise ValueError(f"expected a finite mean shape (M, 2) with M of at least 2, got shape {shape.shape}")
-    shape = shape - shape.mean(axis=0)
-    size = np.sqrt((shape**2).sum(axis=1).mean())
-    if size == 0:
-        raise ValueError("the mean shape's landmarks all lie on one point")
-    return np.asarray(shape / size, dtype=np.float64)
-
-
-def _rotate(shape: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.asarray(shape @ np.array([[cos, sin], [-sin, cos]]), dtype=np.float64)
