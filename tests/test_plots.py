@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot, rcParams
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -283,3 +284,17 @@ def test_flip_pairs_numbers_every_landmark_and_joins_partners() -> None:
     assert sorted(text.get_text() for text in ax.texts) == ["0", "1", "2", "3", "4"]
     assert "2 pairs joined, 1 on the middle line, 2 unsure" in ax.get_title()
     assert plots.to_png(figure, dpi=40).startswith(b"\x89PNG")
+
+
+def test_paired_differences_are_coloured_by_what_they_tell() -> None:
+    differences = {"b": (-0.3, -0.4, -0.2), "c": (0.1, -0.1, 0.3), "d": (0.5, 0.4, 0.6), "e": (float("nan"),) * 3}
+    ax = plots.paired_differences(differences, reference="a", normalizer=NORMALIZER).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "c", "d", "e"]
+    assert ax.yaxis_inverted(), "in the order of the table"
+    assert ax.get_xlabel() == "NME less that of a (% of inter-ocular distance), 95 % interval"
+    better, worse, level = (bars.lines[0] for bars in ax.containers if isinstance(bars, ErrorbarContainer))
+    assert (np.array(better.get_xydata()).tolist(), better.get_color()) == ([[-0.3, 0]], plots.BLUE)
+    assert (np.array(worse.get_xydata()).tolist(), worse.get_color()) == ([[0.5, 2]], plots.VERMILLION)
+    assert np.array(level.get_xydata())[0].tolist() == [0.1, 1]
+    with pytest.raises(ValueError, match="at least one method"):
+        plots.paired_differences({}, reference="a", normalizer=NORMALIZER)

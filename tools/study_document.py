@@ -4,7 +4,7 @@
 
 The document is written by hand, but for what stands between `<!-- table: STUDY DATA KIND -->` and `<!-- end -->`: the
 table of that kind (score, subsets, regions or difficulty) of studies/STUDY.yaml, from studies/STUDY/results.json.
-Pictures that it shows as images/study-STUDY-DATA-KIND.png, KIND being learning or errors, are drawn anew.
+Pictures that it shows as images/study-STUDY-DATA-KIND.png, KIND being learning, errors or differences, are drawn anew.
 """
 
 import re
@@ -16,6 +16,7 @@ from acrloss.study import read_study
 from acrloss.study_report import (
     by_method,
     ced_figure,
+    difference_figure,
     difficulty_table,
     learning_figure,
     markdown_table,
@@ -28,9 +29,9 @@ from acrloss.study_results import Result, read_results
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "study.md"
 _BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_PICTURE = re.compile(r"\((images/study-([^()]+?)-((?:300-W|YTF-68))-(learning|errors)\.png)\)")
+_PICTURE = re.compile(r"\((images/study-([^()]+?)-((?:300-W|YTF-68))-(learning|errors|differences)\.png)\)")
 _TABLES = {"score": score_table, "subsets": subset_table, "regions": region_table, "difficulty": difficulty_table}
-_FIGURES = {"learning": learning_figure, "errors": ced_figure}
+_FIGURES = {"learning": learning_figure, "errors": ced_figure, "differences": difference_figure}
 
 
 def results_of(name: str, data: str) -> dict[str, list[Result]]:

@@ -173,6 +173,40 @@ def compared_learning(methods: Mapping[str, Sequence[ArrayLike]], *, normalizer:
     return figure
 
 
+def paired_differences(
+    differences: Mapping[str, tuple[float, float, float]], *, reference: str, normalizer: str
+) -> Figure:
+    """Difference of each method's NME to the reference's with its interval, one line a method.
+
+    Args:
+        differences: name to the difference, and the lower and upper end of its interval, in % of the normaliser; NaN
+            where there is nothing to compare with.
+        reference: the method that the differences are to.
+        normalizer: what the NME is divided by, for the axis label.
+
+    Raises:
+        ValueError: no method.
+    """
+    if not differences:
+        raise ValueError("paired_differences: expected at least one method")
+    figure = _figure(7.4, 1.4 + 0.34 * len(differences))
+    ax = figure.subplots()
+    values = np.array(list(differences.values()), dtype=np.float64)
+    place = np.arange(len(values))
+    # Better, worse, and not told apart from the reference.
+    better, worse = values[:, 2] < 0, values[:, 1] > 0
+    for chosen, colour in ((better, BLUE), (worse, VERMILLION), (~(better | worse), "0.45")):
+        middle, low, high = values[chosen].T
+        ax.errorbar(
+            middle, place[chosen], xerr=(middle - low, high - middle), fmt="o", color=colour, ms=6, lw=2, capsize=3
+        )
+    ax.axvline(0, color="0.3", lw=1)
+    _style(ax, "", f"NME less that of {reference} (% of {normalizer}), 95 % interval", "")
+    ax.set_yticks(place, list(differences))
+    ax.set_ylim(len(values) - 0.5, -0.5)
+    return figure
+
+
 def ced_curves(curves: Mapping[str, ArrayLike], *, normalizer: str, threshold: float = 10.0) -> Figure:
     """Cumulative error distribution: share of faces with an NME of at most x.
 

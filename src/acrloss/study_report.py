@@ -60,6 +60,9 @@ def write_study_report(
         headlines.append(f"{data}: {best} has the lowest NME, {mean:.2f} % of the {_normalizer(here)}")
         tables += [score_table(data, here), subset_table(data, here), region_table(data, here)]
         tables += [difficulty_table(data, here)]
+        if len(here) > 1:
+            caption = f"{data}: differences to the first method, face by face"
+            figures.append((caption, plots.to_png(difference_figure(here))))
         figures.append((f"{data}: cumulative error, all seeds", plots.to_png(ced_figure(here))))
         figures.append((f"{data}: learning", plots.to_png(learning_figure(here))))
     details = [("How to make this again", command), ("Study", study.text)]
@@ -158,6 +161,13 @@ def difficulty_table(data: str, methods: dict[str, list[Result]]) -> Table:
     fifths = len(next(iter(methods.values()))[0].by_difficulty)
     header = ["method", *(f"fifth {i + 1}" for i in range(fifths))]
     return f"{data}: error by difficulty, from the easiest fifth of the landmarks to the hardest", header, rows
+
+
+def difference_figure(methods: dict[str, list[Result]]) -> Figure:
+    """The paired difference of each method to the first."""
+    reference, *others = methods
+    differences = {method: paired_difference(methods[method], methods[reference]) for method in others}
+    return plots.paired_differences(differences, reference=reference, normalizer=_normalizer(methods))
 
 
 def ced_figure(methods: dict[str, list[Result]]) -> Figure:

@@ -43,6 +43,7 @@ def test_a_study_is_trained_once_and_reported(
     assert "did you mean" in shown.err
     assert "2 of 6 runs failed" in shown.err
     assert "failed" in report.read_text()
+    assert "faces: differences to the first method, face by face" in report.read_text()
     text = report.with_suffix(".md").read_text()
     rows = re.findall(r"^\| (L2|ACR|broken) \| 2 \| (\d+\.\d+) ± \d+\.\d+ \| (\S+)", text, re.MULTILINE)
     assert [(name, difference == "–") for name, _, difference in rows] == [("L2", True), ("ACR", False)]
