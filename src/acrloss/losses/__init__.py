@@ -103,9 +103,10 @@ def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any
             - "acr-paper": the paper's loss in crop units with Φ per coordinate by the count rule.
             - "acr-control": acr-1 with options to put something else in the place of Φ, for studies.
 
-            Those with a shape model follow the paper's schedule. Inter-ocular NME on 300-W's test faces with
-            EfficientNet-Lite0 at 64 px after 20 epochs, mean of two seeds (docs/study.md, section 6): acr-3 4.78, acr-2
-            5.12; for comparison Gaussian NLL 4.82, RLE 4.94, Wing 5.19, L1 5.27, L2 5.54.
+            Those with a shape model follow the paper's schedule. Inter-ocular NME with EfficientNet-Lite0 at 64 px
+            after 20 epochs, mean of three seeds (docs/study.md, section 8): on 300-W's test faces acr-3 4.80, acr-2
+            5.13; for comparison Gaussian NLL 4.84, RLE 4.95, L1 5.18, Wing 5.23, L2 5.47. On YTF-68's test faces acr-3
+            5.83, Gaussian NLL 5.86, L2 6.61.
         shape_model: needed by "acr-1", "acr-paper" and "acr-control"; the others do without.
         options: arguments of the loss's class; they override the preset's.
 
