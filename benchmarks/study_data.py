@@ -1,4 +1,4 @@
-"""Makes the data of studies/hard.yaml from 300-W: fewer faces, noisy landmarks, covered and turned faces.
+"""Makes the data of studies/few.yaml and hard.yaml from 300-W: fewer faces, noisy landmarks, covered and turned faces.
 
     python benchmarks/study_data.py 300w
 

@@ -202,6 +202,8 @@ def paired_differences(
         )
     ax.axvline(0, color="0.3", lw=1)
     _style(ax, "", f"NME less that of {reference} (% of {normalizer}), 95 % interval", "")
+    # Room for a long name of the reference is on the left, below the methods.
+    ax.set_xlabel(ax.get_xlabel(), loc="right", wrap=True)
     ax.set_yticks(place, list(differences))
     ax.set_ylim(len(values) - 0.5, -0.5)
     return figure
