@@ -1,6 +1,6 @@
 """Does the difficulty Φ point at what a network finds hard? Rank correlations of the residual r with real errors.
 
-    python benchmarks/difficulty.py default --data 300w
+    python benchmarks/difficulty.py default --data 300w --picture docs/images/study-difficulty.png
     python benchmarks/difficulty.py default --data ytf68 --train 300w
 
 r = |S_k(y) - y| is what Φ is made of (Φ = r / max r of the face, which has the same ranks within a face). The shape
@@ -15,16 +15,20 @@ model is fitted on the training faces, in the crop's frame or with faces turned,
 import argparse
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from acrloss.crop import crop_matrix, to_crop_units
 from acrloss.evaluate import predict_annotated
+from acrloss.plots import CYCLE, STYLES, save_figure
 from acrloss.predictor import load_model
 from acrloss.readers import read_annotations
 from acrloss.shape_model import ShapeModel
 from acrloss.training import normalized_landmarks
 
 Float = NDArray[np.float64]
+
+KINDS = ("in a face, per coordinate", "in a face, per landmark", "of landmarks", "between faces")
 
 
 def ranks(values: Float) -> Float:
@@ -47,12 +51,28 @@ def aligned(faces: Float, mean: Float) -> Float:
     return np.asarray(np.stack([turned.real, turned.imag], axis=-1) + centre, dtype=np.float64)
 
 
+def correlation_figure(modes: list[int], rows: Float) -> Figure:
+    """Each of `KINDS`, a column of `rows`, over the number of modes."""
+    figure = Figure(figsize=(7.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(modes))
+    for name, values, style, colour in zip(KINDS, rows.T, STYLES, CYCLE, strict=False):
+        axes.plot(place, values, linestyle=style, color=colour, marker="o", markersize=4, label=name)
+    axes.axhline(0, color="0.3", linewidth=1)
+    axes.set(xlabel="modes k of the shape model", ylabel="rank correlation of r with the error")
+    axes.set_xticks(place, [str(k) for k in modes])
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="run folder, model file or packaged model")
     parser.add_argument("--data", required=True)
     parser.add_argument("--train", help="data whose training faces the shape model is fitted on; --data if not given")
     parser.add_argument("--modes", type=int, nargs="+", default=[1, 2, 4, 9, 20, 54, 108, 131])
+    parser.add_argument("--picture", help="also draw the correlations in the crop's frame as a PNG file")
     options = parser.parse_args()
     network = load_model(options.model)
     test = read_annotations(options.data).split("test")
@@ -70,31 +90,36 @@ def main() -> None:
     error = np.abs(guess - truth)
     distance = np.linalg.norm(error, axis=-1)
     print(f"{len(truth)} faces of {options.data}; shape model of {len(shapes)} faces\n")
-    header = ["modes", "in a face, per coordinate", "per landmark", "of landmarks", "between faces"]
-    header += [f"{name}, aligned" for name in header[1:]]
+    header = ["modes", *KINDS, *(f"{name}, aligned" for name in KINDS)]
     print("| " + " | ".join(header) + " |\n|" + " --: |" * len(header))
     frames = []
     for frame in ("crop", "aligned"):
         mean = shapes.mean(axis=0)
         fitted, seen = (shapes, truth) if frame == "crop" else (aligned(shapes, mean), aligned(truth, mean))
         frames.append((ShapeModel.fit(fitted), seen))
+    table = []
     for modes in options.modes:
-        cells = []
+        cells: list[float] = []
         for model, seen in frames:
             residual = np.abs(np.asarray(model.smooth(seen, min(modes, len(model.eigenvalues)))) - seen)
             length = np.linalg.norm(residual, axis=-1)
-            cells += [
-                rank_correlation(residual.reshape(len(seen), -1), error.reshape(len(seen), -1)).mean(),
-                rank_correlation(length, distance).mean(),
+            correlations = (
+                rank_correlation(residual.reshape(len(seen), -1), error.reshape(len(seen), -1)),
+                rank_correlation(length, distance),
                 rank_correlation(length.mean(axis=0), distance.mean(axis=0)),
                 rank_correlation(length.mean(axis=1), distance.mean(axis=1)),
-            ]
+            )
+            cells += [float(values.mean()) for values in correlations]
         print(f"| {modes} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |", flush=True)
+        table.append(cells)
     model = frames[0][0]
     for rule in ("count", "variance"):
         shares = ", ".join(f"{share:.0%}: {model.modes(share, rule)}" for share in (0.8, 0.85, 0.9, 0.95, 0.97))
         print(f"\nmodes of the paper's stages by the {rule} rule: {shares}", end="")
     print()
+    if options.picture:
+        rows = np.array(table)[:, : len(KINDS)]
+        print(f"results: {save_figure(options.picture, correlation_figure(options.modes, rows))}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Makes the data of studies/few.yaml and hard.yaml from 300-W: fewer faces, noisy landmarks, covered and turned faces.
+"""Makes the data of studies/few.yaml, hard.yaml and sampling.yaml from 300-W: fewer faces, noisy landmarks, covered
+and turned faces, hard or easy faces seen more often.
 
     python benchmarks/study_data.py 300w
 
@@ -9,25 +10,32 @@ writes beside it
   deviation of each coordinate)
 - 300w-hard: all training faces; scored on covered ones (a quarter of the face's box hidden by another picture) and on
   the third that is turned furthest
+- 300w-harder, 300w-easier: all training faces, and that third again that the shape model of nine modes finds hardest
+  or easiest (mean distance between a face and its Smooth-Face)
 
 All hold out the fifth of the training faces that a run with seed 0 holds out of 300-W, as they are but in 300w-hard.
 """
 
 import argparse
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations, concatenate
 from acrloss.convert import write_annotations
+from acrloss.crop import CropSpec
 from acrloss.images import read_image
 from acrloss.readers import read_annotations
-from acrloss.training import training_split
+from acrloss.shape_model import ShapeModel
+from acrloss.training import normalized_landmarks, training_split
 
 NOISE = 0.04
+MODES = 9
 EYE_CORNERS = (36, 45)
 JAW_ENDS, NOSE_TIP = (0, 16), 30
 
@@ -44,6 +52,22 @@ def turned(faces: Annotations) -> Annotations:
     first, second = (np.linalg.norm(faces.landmarks[:, end] - faces.landmarks[:, NOSE_TIP], axis=1) for end in JAW_ENDS)
     turn = abs(np.log(first / second))
     return faces.select(turn >= np.quantile(turn, 2 / 3))
+
+
+def difficulty(faces: Annotations) -> NDArray[np.float64]:
+    """(N,) mean distance of each face's landmarks from its Smooth-Face, in crop units."""
+    shapes = normalized_landmarks(faces, CropSpec())
+    smooth = ShapeModel.fit(shapes).smooth(shapes, MODES)
+    return np.asarray(np.linalg.norm(np.asarray(smooth) - shapes, axis=-1).mean(axis=1))
+
+
+def again(faces: Annotations, folder: Path) -> Annotations:
+    """The faces in pictures of another name, since readers take a face once; pictures in `folder`."""
+    folder.mkdir()
+    names = [folder / f"again_{i:04}{Path(image).suffix}" for i, image in enumerate(faces.images)]
+    for image, name in zip(faces.images, names, strict=True):
+        shutil.copyfile(image, name)
+    return replace(faces, images=tuple(map(str, names)))
 
 
 def covered(faces: Annotations, folder: Path, rng: np.random.Generator) -> Annotations:
@@ -83,6 +107,8 @@ def main() -> None:
     train, held = training_split(read_annotations(source), 0.2, 0)
     rng = np.random.default_rng(0)
     order = rng.permutation(len(train))
+    by_difficulty = np.argsort(difficulty(train))
+    third = len(train) // 3
     with tempfile.TemporaryDirectory() as folder:
         sets = {
             "10": (train.select(np.sort(order[: len(train) // 10])), [named(held, "val")]),
@@ -91,6 +117,14 @@ def main() -> None:
             "hard": (
                 train,
                 [named(covered(held, Path(folder), rng), "val", "covered"), named(turned(held), "val", "turned")],
+            ),
+            "easier": (
+                concatenate([train, again(train.select(by_difficulty[:third]), Path(folder, "easier"))]),
+                [named(held, "val")],
+            ),
+            "harder": (
+                concatenate([train, again(train.select(by_difficulty[-third:]), Path(folder, "harder"))]),
+                [named(held, "val")],
             ),
         }
         for name, (faces, scored) in sets.items():

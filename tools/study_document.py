@@ -5,10 +5,13 @@
 The document is written by hand, but for what stands between `<!-- table: STUDY DATA KIND -->` and `<!-- end -->`: the
 table of that kind (score, subsets, regions or difficulty) of studies/STUDY.yaml, from studies/STUDY/results.json.
 Pictures that it shows as images/study-STUDY-DATA-KIND.png, KIND being learning, errors or differences, are drawn anew.
+Between `<!-- gains -->` and `<!-- end -->`, and in images/study-gains.png, acr-3 and L2 are compared over `CONDITIONS`.
 """
 
 import re
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from acrloss import plots
 from acrloss.files import write_atomic
@@ -20,6 +23,9 @@ from acrloss.study_report import (
     difficulty_table,
     learning_figure,
     markdown_table,
+    mean_nme,
+    only_subset,
+    paired_difference,
     region_table,
     score_table,
     subset_table,
@@ -28,6 +34,19 @@ from acrloss.study_results import Result, read_results
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "study.md"
+# What is changed, the study and data that change it, and the subset that is scored where it is not all faces.
+CONDITIONS = (
+    ("as everywhere else", "20-epochs", "300-W", ""),
+    ("10 epochs", "10-epochs", "300-W", ""),
+    ("60 epochs", "60-epochs", "300-W", ""),
+    ("48 px", "48-px", "300-W", ""),
+    ("161 faces, 60 epochs", "few", "10%", ""),
+    ("noisy labels", "hard", "noisy", ""),
+    ("scored on covered faces", "hard", "hard", "covered"),
+    ("scored on turned faces", "hard", "hard", "turned"),
+)
+METHOD, REFERENCE = "acr-3", "L2"
+_GAINS = re.compile(r"(<!-- gains -->\n).*?(<!-- end -->)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- table: (\S+) (\S+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PICTURE = re.compile(r"\((images/study-([^()]+?)-((?:300-W|YTF-68))-(learning|errors|differences)\.png)\)")
 _TABLES = {"score": score_table, "subsets": subset_table, "regions": region_table, "difficulty": difficulty_table}
@@ -43,6 +62,44 @@ def results_of(name: str, data: str) -> dict[str, list[Result]]:
     return found
 
 
+def compared() -> dict[str, tuple[list[Result], list[Result]]]:
+    """Condition -> results of acr-3 and of L2."""
+    pairs = {}
+    for condition, name, data, subset in CONDITIONS:
+        found = results_of(name, data)
+        first, second = (
+            [only_subset(r, subset) for r in found[m]] if subset else found[m] for m in (METHOD, REFERENCE)
+        )
+        pairs[condition] = first, second
+    return pairs
+
+
+def relative_difference(method: list[Result], reference: list[Result]) -> tuple[float, float, float]:
+    """The paired difference with its interval, in % of the reference's NME."""
+    difference, low, high = (100 * value / mean_nme(reference) for value in paired_difference(method, reference))
+    return difference, low, high
+
+
+def gains_table() -> str:
+    """A line a condition, in Markdown."""
+    lines = [f"| | faces | {METHOD}, NME % | {REFERENCE}, NME % | difference, in % of {REFERENCE} |"]
+    lines += ["| :-- | --: | --: | --: | --: |"]
+    for condition, (method, reference) in compared().items():
+        difference, low, high = relative_difference(method, reference)
+        faces = len(method[0].nme)
+        lines.append(
+            f"| {condition} | {faces} | {mean_nme(method):.2f} | {mean_nme(reference):.2f} "
+            f"| {difference:+.1f} [{low:+.1f}, {high:+.1f}] |"
+        )
+    return "\n".join(lines)
+
+
+def gains_figure() -> Figure:
+    """The differences of `gains_table` with their intervals."""
+    differences = {condition: relative_difference(*pair) for condition, pair in compared().items()}
+    return plots.paired_differences(differences, reference=REFERENCE, normalizer=f"{REFERENCE}'s NME")
+
+
 def updated(text: str) -> str:
     """The document with its tables as the results have them."""
 
@@ -52,7 +109,7 @@ def updated(text: str) -> str:
             raise SystemExit(f"studies/{match[2]}/results.json has no {match[4]} on {match[3]}; take the table out")
         return f"{match[1]}{markdown_table(table)}\n{match[5]}"
 
-    return _BLOCK.sub(block, text)
+    return _GAINS.sub(lambda match: f"{match[1]}{gains_table()}\n{match[2]}", _BLOCK.sub(block, text))
 
 
 def main() -> None:
@@ -60,6 +117,7 @@ def main() -> None:
     write_atomic(DOCUMENT, text)
     for place, name, data, kind in dict.fromkeys(_PICTURE.findall(text)):
         write_atomic(DOCUMENT.parent / place, plots.to_png(_FIGURES[kind](results_of(name, data))))
+    write_atomic(DOCUMENT.parent / "images" / "study-gains.png", plots.to_png(gains_figure()))
     print(f"results: {DOCUMENT}")
 
 

@@ -114,7 +114,7 @@ def subset_table(data: str, methods: dict[str, list[Result]]) -> Table:
     header = ["method"]
     rows = [[method] for method in methods]
     for tag in tags:
-        parts = {method: [_only(result, tag) for result in runs] for method, runs in methods.items()}
+        parts = {method: [only_subset(result, tag) for result in runs] for method, runs in methods.items()}
         reference = next(iter(parts.values()))
         header += [f"{tag} ({len(reference[0].nme)} faces), NME %", "difference", "in %"]
         for row, runs in zip(rows, parts.values(), strict=True):
@@ -132,8 +132,8 @@ def _nme_cells(runs: Sequence[Result], reference: Sequence[Result]) -> list[str]
     return [nme, f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]", f"{relative:+.1f}"]
 
 
-def _only(result: Result, subset: str) -> Result:
-    """The result on the faces of one subset."""
+def only_subset(result: Result, subset: str) -> Result:
+    """The result on the faces of one subset: their NME; regions, difficulty and curves stay those of all faces."""
     chosen = np.array([subset in tags for tags in result.subsets])
     images = tuple(itertools.compress(result.images, chosen))
     return replace(result, images=images, subsets=(frozenset({subset}),) * len(images), nme=result.nme[chosen])
