@@ -298,3 +298,23 @@ def test_paired_differences_are_coloured_by_what_they_tell() -> None:
     assert np.array(level.get_xydata())[0].tolist() == [0.1, 1]
     with pytest.raises(ValueError, match="at least one method"):
         plots.paired_differences({}, reference="a", normalizer=NORMALIZER)
+
+
+def test_names_from_files_are_drawn_as_they_are() -> None:
+    names = ("cost $5 or $6", "$\\lambda_{$", "_hidden")
+    values = [1.0, 2.0, 3.0]
+    figures = (
+        plots.ced_curves(dict.fromkeys(names, values), normalizer="box"),
+        plots.compared_learning({key: [values] for key in names}, normalizer="box"),
+        plots.region_bars({key: {"$x$": 1.0} for key in names}, normalizer="box"),
+        plots.paired_differences(dict.fromkeys(names, (1.0, 0.0, 2.0)), reference="a $ b $ c", normalizer="box"),
+    )
+    for figure in figures:
+        plots.to_png(figure)
+    for figure in figures[:3]:
+        legend = figure.axes[0].get_legend()
+        assert legend is not None
+        shown = [text.get_text().strip() for text in legend.get_texts()]
+        assert [label.replace("\\$", "$").startswith(name) for label, name in zip(shown, names, strict=True)] == [
+            True
+        ] * 3

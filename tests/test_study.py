@@ -9,8 +9,8 @@ import pytest
 
 from acrloss.errors import DataError
 from acrloss.study import Run, read_study
-from acrloss.study_report import paired_difference, subset_table
-from acrloss.study_results import Result, read_results, write_results
+from acrloss.study_report import markdown_table, paired_difference, score_table, subset_table
+from acrloss.study_results import Result, keep_old_results, read_results, write_results
 
 STUDY = """
 data: synthetic:60@1
@@ -74,7 +74,17 @@ def test_changed_data_is_other_data(tmp_path: Path) -> None:
         ("data: x\nmethods: {A: {}}\nseeds: 3", "'seeds' is a list"),
         ("data: x\nmethods: {A: {}}\nseeds: [-1]", "'seeds' is a list"),
         ("data: x\nmethods: {A: {}}\nscore: tset", "'score' is val or test"),
+        ("data: x\nmethods: {A: {}}\nsettings: false", "'settings' maps options"),
         ("data: x\nmethods: {A: {seed: 3}}", "'seed' is the study's own matter"),
+        ("data: x\nmethods: {A: {}}\nsettings: {data.x: 3}", "'data.x' is the study's own matter"),
+        ("data: x\nmethods: {A: {loss: l1}, A: {loss: l2}}", "key 'A' is there twice.*line 2"),
+        ("data: x\nmethods: {1: {loss: l1}, '1': {loss: l2}}", "key '1' is there twice"),
+        ("data: x\nmethods: {1: {loss: l1}}", "key 1 is no text; put it in quotes"),
+        ("data: x\nmethods: {A: {loss_options: {on: 2}}}", "key True is no text"),
+        ("data: x\nmethods: {A: &a {loss_options: {x: *a}}}", "levels within each other"),
+        ("data: [a, b]\nmethods: {A: {}}", "'data' is a source of faces"),
+        ("data: {N: }\nmethods: {A: {}}", "'data' is a source of faces"),
+        ("data: 3\nmethods: {A: {}}", "'data' is a source of faces"),
     ],
 )
 def test_a_wrong_study_is_one_line(text: str, message: str, tmp_path: Path) -> None:
@@ -82,6 +92,27 @@ def test_a_wrong_study_is_one_line(text: str, message: str, tmp_path: Path) -> N
         read(text, tmp_path)
     assert "\n" not in str(caught.value)
     assert "s.yaml" in str(caught.value)
+
+
+def test_options_with_dots_are_those_within(tmp_path: Path) -> None:
+    text = "data: synthetic:9\nseeds: [0]\nsettings: {crop.size: 32}\n"
+    dotted = read(text + "methods: {A: {}, B: {crop: {size: 64}}, C: {crop.size: 48, crop.enlargement: 1.3}}", tmp_path)
+    crops = [run.options["crop"] for run in dotted.runs]
+    assert crops == [{"size": 32}, {"size": 64}, {"size": 48, "enlargement": 1.3}]
+    nested = read(text.replace("crop.size: 32", "crop: {size: 32}") + "methods: {A: {}}", tmp_path)
+    assert nested.runs[0].folder == dotted.runs[0].folder
+
+
+def test_the_output_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / "a.pts").write_text("1")
+    text = f"data: {tmp_path}\nseeds: [0]\nmethods: {{A: {{}}}}"
+    # The file itself lies in the data.
+    before = [read(text, tmp_path).runs[0].folder for _ in range(2)][1]
+    (tmp_path / "out" / "runs").mkdir(parents=True)
+    (tmp_path / "out" / "runs" / "x").write_text("1")
+    assert read(text, tmp_path).runs[0].folder == before
+    (tmp_path / "b.pts").write_text("1")
+    assert read(text, tmp_path).runs[0].folder != before
 
 
 def result(seed: int, nme: Any, images: Any = None, method: str = "m") -> Result:
@@ -126,11 +157,37 @@ def test_without_a_common_seed_there_is_no_difference() -> None:
     assert np.isnan(paired_difference([result(0, [1.0])], [result(1, [1.0])])).all()
 
 
+def test_seeds_with_few_faces_count_for_what_they_have() -> None:
+    # Every face is worse by 2; the second seed has one face, the third none that is known.
+    reference = [result(0, np.ones(10)), result(1, [1.0]), result(2, [np.nan])]
+    worse = [result(0, np.full(10, 3.0)), result(1, [3.0]), result(2, [np.nan])]
+    assert paired_difference(worse, reference) == pytest.approx((2, 2, 2))
+    # A seed that has no face of a subset says nothing about it.
+    easy = replace(result(1, [1.0, 5.0], method="m"), subsets=(frozenset({"full"}),) * 2)
+    runs = {"a": [result(0, [8.0, 1.0]), easy], "b": [result(0, [6.0, 1.0], method="b")], "c": [easy]}
+    _, header, rows = subset_table("d", runs)
+    assert header[1] == "hard (1 faces), NME %"
+    assert rows[0][1:] == ["8.00", "–", "–"]
+    assert rows[1][1:] == ["6.00", "-2.00 [-2.00, -2.00]", "-25.0"]
+    assert rows[2][1:] == ["–", "–", "–"]
+
+
+def test_differences_name_the_method_they_are_to() -> None:
+    # The first of the study has no run: the next stands in, and the table says so.
+    runs = {"Wing": [result(0, [1.0, 2.0])], "a|b": [result(0, [2.0, 3.0])]}
+    table = score_table("300-W", runs)
+    assert table[1][3] == "difference to Wing"
+    text = markdown_table(("x `y`", ["method", "a\n<b>"], [["a|b *c*", "1"]]))
+    assert text.splitlines() == ["x \\`y\\`", "", "| method | a \\<b> |", "| :-- | --: |", "| a\\|b \\*c\\* | 1 |"]
+
+
 def test_subsets_are_scored_apart() -> None:
     runs = {m: [result(s, [nme, 1.0, 2.0], method=m) for s in (0, 1)] for m, nme in (("L2", 8.0), ("Wing", 6.0))}
     caption, header, rows = subset_table("300-W", runs)
     assert caption.startswith("300-W: subsets")
-    assert header == ["method", "hard (1 faces), NME %", "difference", "in %"], "what holds all faces is no subset"
+    assert header == ["method", "hard (1 faces), NME %", "difference to L2", "in %"], (
+        "what holds all faces is no subset"
+    )
     assert rows[0] == ["L2", "8.00 ± 0.00", "–", "–"]
     assert rows[1][:2] == ["Wing", "6.00 ± 0.00"]
     assert rows[1][2].startswith("-2.00 [")
@@ -177,6 +234,21 @@ def test_results_count_without_the_data_but_not_on_other_data(tmp_path: Path) ->
     assert len(read_results(tmp_path / "results.json", read(text, tmp_path))) == 4, "only the place is another"
     (moved / "a.pts").write_text("22")
     assert read_results(tmp_path / "results.json", read(text, tmp_path)) == []
+
+
+def test_results_of_other_runs_are_kept(tmp_path: Path) -> None:
+    study = read(STUDY, tmp_path)
+    made = [replace(result(0, [1.0]), run=run, fingerprint=run.fingerprint) for run in study.runs]
+    path = tmp_path / "results.json"
+    assert keep_old_results(path, study.runs) is None, "there are none"
+    write_results(path, made[:2])
+    before = path.read_bytes()
+    assert keep_old_results(path, study.runs) is None, "nothing would be lost"
+    kept = keep_old_results(path, study.runs[1:])
+    assert kept is not None
+    assert kept.read_bytes() == before
+    assert kept.name.startswith("results-until-20")
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

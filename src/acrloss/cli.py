@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0, 2 after input that the user can mend (one line says how), 130 after Ctrl-C.
+        The exit status: 0, 1 where some of the work failed, 2 after input that the user can mend (one line says how),
+        130 after Ctrl-C.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # After the import: Lightning sets its own level when it is imported.
         for library in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(library).setLevel(logging.ERROR)
-        command.run(_parse(name, command, given[words:]))
+        status = command.run(_parse(name, command, given[words:]))
     except (DataError, ValueError) as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:
@@ -76,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output went away (acrloss … | head): stop quietly.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
+    return int(status or 0)
 
 
 def _overview() -> None:

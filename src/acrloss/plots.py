@@ -162,7 +162,7 @@ def compared_learning(methods: Mapping[str, Sequence[ArrayLike]], *, normalizer:
         colour = CYCLE[index % len(CYCLE)]
         style = STYLES[(index + index // len(CYCLE)) % len(STYLES)]
         line = {"linestyle": style, "marker": "o" if length < 40 else "", "ms": 3.5, "lw": 1.8, "color": colour}
-        ax.plot(epoch, values.mean(axis=0), label=f"{name} ({len(runs)} run{'s' * (len(runs) > 1)})", **line)
+        ax.plot(epoch, values.mean(axis=0), label=_name(f"{name} ({len(runs)} run{'s' * (len(runs) > 1)})"), **line)
         if len(runs) > 1:
             ax.fill_between(epoch, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0)
     logarithmic = _log_if_wide(ax)
@@ -201,10 +201,10 @@ def paired_differences(
             middle, place[chosen], xerr=(middle - low, high - middle), fmt="o", color=colour, ms=6, lw=2, capsize=3
         )
     ax.axvline(0, color="0.3", lw=1)
-    _style(ax, "", f"NME less that of {reference} (% of {normalizer}), 95 % interval", "")
+    _style(ax, "", f"NME less that of {_name(reference)} (% of {normalizer}), 95 % interval", "")
     # Room for a long name of the reference is on the left, below the methods.
     ax.set_xlabel(ax.get_xlabel(), loc="right", wrap=True)
-    ax.set_yticks(place, list(differences))
+    ax.set_yticks(place, [_name(name) for name in differences])
     ax.set_ylim(len(values) - 0.5, -0.5)
     return figure
 
@@ -238,7 +238,7 @@ def ced_curves(curves: Mapping[str, ArrayLike], *, normalizer: str, threshold: f
         x = np.concatenate([[0.0], steps[shown], [end]])
         y = np.concatenate([[0.0], share[shown], [100 * shown.mean()]])
         rate, area = failure_rate(nme, threshold), area_under_ced(nme, threshold)
-        label = f"{name}: NME {nme.mean():.2f} %, AUC {area:.1f} %, FR {rate:.1f} %  ({len(nme)} faces)"
+        label = f"{_name(name)}: NME {nme.mean():.2f} %, AUC {area:.1f} %, FR {rate:.1f} %  ({len(nme)} faces)"
         style = STYLES[(index + index // len(CYCLE)) % len(STYLES)]
         ax.step(x, y, linestyle=style, where="post", lw=2, color=CYCLE[index % len(CYCLE)], label=label)
     ax.axvline(threshold, color=MUTED, lw=1, ls=(0, (2, 2)))
@@ -337,7 +337,7 @@ def region_bars(series: Mapping[str, Mapping[str, float]], *, normalizer: str) -
     for index, (name, values) in enumerate(series.items()):
         level = [values.get(region, math.nan) for region in regions]
         where = np.arange(len(regions)) + (index - (len(series) - 1) / 2) * height
-        bars = ax.barh(where, level, height * 0.88, color=CYCLE[index % len(CYCLE)], label=name)
+        bars = ax.barh(where, level, height * 0.88, color=CYCLE[index % len(CYCLE)], label=_name(name))
         ax.bar_label(
             bars,
             [f"{value:.2f}" if math.isfinite(value) else "" for value in level],
@@ -346,7 +346,7 @@ def region_bars(series: Mapping[str, Mapping[str, float]], *, normalizer: str) -
             color=INK,
         )
     _style(ax, "Error of each region of the face", f"mean error (% of {normalizer})", "region")
-    ax.set_yticks(range(len(regions)), regions)
+    ax.set_yticks(range(len(regions)), [_name(region) for region in regions])
     ax.invert_yaxis()
     ax.margins(x=0.1)
     ax.grid(False, axis="y")
@@ -632,6 +632,12 @@ def _values(values: ArrayLike, scheme: Scheme) -> NDArray[np.float64]:
 def _figure(width: float, height: float) -> Figure:
     layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09)
     return Figure(figsize=(width, height), layout=layout, facecolor="white")
+
+
+def _name(text: str) -> str:
+    """A name from a user's file as matplotlib text: `$` starts no formula, and `_` hides nothing from the legend."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _style(ax: Axes, title: str, x: str, y: str) -> None:

@@ -28,12 +28,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.losses import versioned
 
 _MAX_BYTES = 1_000_000
+_MAX_DEPTH = 20
 _KEYS = ("data", "settings", "methods", "seeds", "score")
 # What the study itself sets.
 _OWN = ("data", "output", "seed", "score", "resume", "config", "threads")
@@ -117,13 +119,14 @@ def read_study(path: str | Path, folder: Path) -> Study:
         if path.stat().st_size > _MAX_BYTES:
             raise DataError(f"{path}: more than {_MAX_BYTES} bytes; a study is a small YAML file")
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)
     except (OSError, UnicodeError) as error:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
         raise DataError(f"{path}: {' '.join(str(error).split())}; mend the YAML") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: a study is a mapping with the keys {', '.join(_KEYS)}")
+    _check_keys(content, str(path))
     for key in content:
         if key not in _KEYS:
             raise DataError(f"{path}: unknown key {key!r}; a study has {', '.join(_KEYS)}")
@@ -131,8 +134,11 @@ def read_study(path: str | Path, folder: Path) -> Study:
         if not content.get(key):
             raise DataError(f"{path}: key {key!r} is missing")
     data = content["data"] if isinstance(content["data"], dict) else {str(content["data"]): content["data"]}
-    methods, settings = content["methods"], content.get("settings") or {}
+    methods, settings = content["methods"], content.get("settings")
+    settings = {} if settings is None else settings
     seeds, score = content.get("seeds", [0, 1, 2]), content.get("score", "val")
+    if not all(isinstance(source, str) for source in data.values()):
+        raise DataError(f"{path}: key 'data' is a source of faces, or maps names to sources, as in {{300-W: 300w}}")
     if not isinstance(methods, dict) or not all(isinstance(v, dict | None) for v in methods.values()):
         raise DataError(f"{path}: key 'methods' maps names to options of acrloss train, as in ACR: {{loss: acr}}")
     if not isinstance(settings, dict):
@@ -147,15 +153,41 @@ def read_study(path: str | Path, folder: Path) -> Study:
                 raise DataError(f"{path}: {name}: {key!r} is the study's own matter; leave it out")
     runs = []
     for source_name, source in data.items():
-        fingerprint = _fingerprint(str(source))
+        # As the shell does for the command line.
+        source = str(Path(source).expanduser()) if source.startswith("~") else source
+        fingerprint = _fingerprint(source, folder)
         for seed in dict.fromkeys(seeds):
             for method, options in methods.items():
-                merged = _merge(settings, options or {})
+                merged = _merge(_nested(settings), _nested(options or {}))
                 # "acr" may mean another loss in the next version; a run is known by what it was.
                 merged |= {"loss": versioned(str(merged.get("loss", "acr"))), "seed": seed, "score": score}
-                place = folder / "runs" / f"{run_key(str(source_name), merged)}-{(fingerprint or 'absent')[:8]}"
-                runs.append(Run(str(source_name), str(method), seed, str(source), merged, fingerprint, place))
+                place = folder / "runs" / f"{run_key(source_name, merged)}-{(fingerprint or 'absent')[:8]}"
+                runs.append(Run(source_name, method, seed, source, merged, fingerprint, place))
     return Study(path.stem, score, tuple(runs), text)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice: YAML keeps the last one without a word, and a method would be gone."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            # By its text: 1 and '1' would be one name in tables.
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is there twice", key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _check_keys(content: Any, where: str, depth: int = 0) -> None:
+    """Refuse keys that are no text, such as YAML's `on`, and what contains itself."""
+    if depth > _MAX_DEPTH:
+        raise DataError(f"{where}: more than {_MAX_DEPTH} levels within each other")
+    values = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in values:
+        if isinstance(content, dict) and not isinstance(key, str):
+            raise DataError(f"{where}: key {key!r} is no text; put it in quotes")
+        _check_keys(value, where, depth + 1)
 
 
 def run_key(data: str, options: Mapping[str, Any]) -> str:
@@ -190,24 +222,37 @@ def train_all(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str]]:
 
 def _train(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> str:
     """Train one run in a process of its own; what went wrong, or ""."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "study.yaml").write_text(
-        yaml.safe_dump({**run.options, "data": run.source, "threads": 1}, sort_keys=True)
-    )
+    if run.fingerprint is None:
+        return f"{run.source}: no such file or folder"
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(run.folder / "lock", blocking=False):
+            return "" if run.done else _train_here(run, processes)
+    except Timeout:
+        return "another acrloss compare trains it; the same command takes its figures over when it is done"
+
+
+def _train_here(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> str:
+    """Train one run that no other process trains."""
+    train, own = run.folder / "train", {"data": run.source, "threads": 1}
+    write_atomic(run.folder / "study.yaml", yaml.safe_dump({**run.options, **own}, sort_keys=True))
     spent = run.folder / "seconds.json"
     before = float(json.loads(spent.read_text())) if spent.is_file() else 0.0
-    resume = (run.folder / "train" / "last.ckpt").is_file()
-    if resume:
-        arguments = ["--config", str(run.folder / "train" / "config.yaml"), "--resume"]
+    if (train / "last.ckpt").is_file():
+        # The folder or the data may have been moved since; both are known by what they hold.
+        config = yaml.safe_load((train / "config.yaml").read_text(encoding="utf-8"))
+        write_atomic(train / "config.yaml", yaml.safe_dump({**config, "data": run.source, "output": str(train)}))
+        arguments = ["--config", str(train / "config.yaml"), "--resume"]
     else:
-        arguments = ["--config", str(run.folder / "study.yaml"), "--output", str(run.folder / "train")]
+        arguments = ["--config", str(run.folder / "study.yaml"), "--output", str(train)]
     started = time.monotonic()
     with (run.folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "acrloss", "train", *arguments],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # What lies in the current folder is not to be imported instead of a library.
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"},
             start_new_session=True,
         )
         processes[run.folder] = process
@@ -215,16 +260,18 @@ def _train(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> str:
         processes.pop(run.folder, None)
     seconds = before + time.monotonic() - started
     write_atomic(spent, json.dumps(seconds))
-    if status == 0 and (run.folder / "train" / "predictions.npz").is_file():
+    if status == 0 and (train / "predictions.npz").is_file():
         write_atomic(run.folder / "done.json", json.dumps({"seconds": round(seconds, 1)}))
         return ""
+    if status == 0:
+        return "there are no faces to score; give the data a split 'val' or 'test', or validation_share above 0"
     lines = (run.folder / "log.txt").read_text(errors="replace").split("\n")
     said = next((line for line in reversed(lines) if line.startswith("error: ")), "").removeprefix("error: ")
     return f"{said or f'ended with status {status}'}; see {run.folder / 'log.txt'}"
 
 
 def _merge(settings: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` laid over `settings`, mappings within too; a.b means b of a."""
+    """`options` laid over `settings`, mappings within too."""
     merged = {key: dict(value) if isinstance(value, dict) else value for key, value in settings.items()}
     for key, value in options.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict):
@@ -234,12 +281,26 @@ def _merge(settings: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     return merged
 
 
-def _fingerprint(source: str) -> str | None:
-    """Changes when the data does: the hash of the names and sizes of all its files; None where there are none here."""
+def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a.b: 1 as a: {b: 1}, so that both ways to write one are one."""
+    nested: dict[str, Any] = {}
+    for key, value in options.items():
+        first, _, rest = key.partition(".")
+        nested = _merge(nested, {first: _nested({rest: value})} if rest else {key: value})
+    return nested
+
+
+def _fingerprint(source: str, output: Path) -> str | None:
+    """Changes when the data does: the hash of the names and sizes of all its files; None where there are none here.
+
+    What lies in `output` is no data, even where that is a folder of the data's.
+    """
     path = Path(source)
     if not path.exists():
         # Synthetic faces are made anew from what their name says.
         return hashlib.sha256(source.encode()).hexdigest() if source.startswith("synthetic") else None
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    if output.absolute().is_relative_to(path.absolute()):
+        files = [p for p in files if not p.absolute().is_relative_to(output.absolute())]
     listing = "\n".join(f"{p.relative_to(path)} {p.stat().st_size}" for p in files)
     return hashlib.sha256(listing.encode()).hexdigest()

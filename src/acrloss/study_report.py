@@ -1,6 +1,7 @@
 """The findings of a study: means over seeds, paired differences, curves, and cost, as a page and as Markdown."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from acrloss import plots
 from acrloss.bootstrap import RESAMPLES
 from acrloss.evaluate import THRESHOLDS
 from acrloss.files import write_atomic
-from acrloss.metrics import NORMALIZER_NAMES, area_under_ced, failure_rate
+from acrloss.metrics import NORMALIZER_NAMES, area_under_ced, failure_rate, mean_known
 from acrloss.report import ReportContent, Table, write_report
 from acrloss.study import Study
 from acrloss.study_results import Float, Result
@@ -22,10 +23,12 @@ def paired_difference(method: Sequence[Result], reference: Sequence[Result]) -> 
     """Mean NME of a method less that of the reference over the seeds that both have, and its 95 % interval.
 
     Percentile bootstrap over faces and seeds at once: each resample draws seeds, and faces, which are the same ones in
-    every seed where seeds share them. NaN without a common seed; with one seed the interval is over faces alone.
+    every seed where seeds share them. Seeds without a known face do not count. NaN without a common seed; with one seed
+    the interval is over faces alone.
     """
     by_seed = {result.run.seed: result for result in reference}
     pairs = [(m, by_seed[m.run.seed]) for m in method if m.run.seed in by_seed]
+    pairs = [(m, r) for m, r in pairs if np.isfinite(m.nme - r.nme).any()]
     if not pairs:
         return float("nan"), float("nan"), float("nan")
     images = sorted({image for m, _ in pairs for image in m.images})
@@ -38,9 +41,12 @@ def paired_difference(method: Sequence[Result], reference: Sequence[Result]) -> 
     values = np.where(known, table, 0)
     rng = np.random.default_rng(0)
     times = rng.multinomial(len(images), np.full(len(images), 1 / len(images)), RESAMPLES).astype(np.float64)
-    by_seeds = (times @ values.T) / np.maximum(times @ known.T.astype(np.float64), 1)
     drawn = rng.integers(0, len(pairs), (RESAMPLES, len(pairs)))
-    low, high = np.quantile(np.take_along_axis(by_seeds, drawn, axis=1).mean(axis=1), [0.025, 0.975])
+    with np.errstate(invalid="ignore"):
+        # A draw may have no face of a seed that has few, and then says nothing about that seed.
+        by_seeds = (times @ values.T) / (times @ known.T.astype(np.float64))
+    means = mean_known(np.take_along_axis(by_seeds, drawn, axis=1), axis=1)
+    low, high = np.nanquantile(means, [0.025, 0.975])
     return float((values.sum(axis=1) / known.sum(axis=1)).mean()), float(low), float(high)
 
 
@@ -61,7 +67,7 @@ def write_study_report(
         tables += [score_table(data, here), subset_table(data, here), region_table(data, here)]
         tables += [difficulty_table(data, here)]
         if len(here) > 1:
-            caption = f"{data}: differences to the first method, face by face"
+            caption = f"{data}: differences to {next(iter(here))}, face by face"
             figures.append((caption, plots.to_png(difference_figure(here))))
         figures.append((f"{data}: cumulative error, all seeds", plots.to_png(ced_figure(here))))
         figures.append((f"{data}: learning", plots.to_png(learning_figure(here))))
@@ -72,8 +78,8 @@ def write_study_report(
     content = ReportContent(
         title=f"acrloss study {study.name}",
         headline="; ".join(headlines) or "no run is done",
-        summary=f"{len(results)} of {len(study.runs)} runs are done, scored on the {which} faces. Differences are to "
-        "the first method, face by face and seed by seed, with 95 % bootstrap intervals over faces and seeds.",
+        summary=f"{len(results)} of {len(study.runs)} runs are done, scored on the {which} faces. Differences are "
+        "face by face and seed by seed, with 95 % bootstrap intervals over faces and seeds.",
         tables=[table for table in tables if table[2]],
         figures=figures,
         details=details,
@@ -97,11 +103,9 @@ def score_table(data: str, methods: dict[str, list[Result]]) -> Table:
         metrics += [_over_seeds([area_under_ced(r.nme, t) for r in runs]) for t in THRESHOLDS]
         minutes = np.mean([r.seconds for r in runs]) / 60
         rows.append([method, str(len(runs)), *_nme_cells(runs, reference), *metrics, f"{minutes:.1f}"])
-    header = ["method", "seeds", "NME %", "difference", "in %"]
+    header = ["method", "seeds", "NME %", f"difference to {next(iter(methods))}", "in %"]
     header += [f"FR@{t:g} %" for t in THRESHOLDS] + [f"AUC@{t:g} %" for t in THRESHOLDS]
-    faces = sorted({len(r.nme) for runs in methods.values() for r in runs})
-    count = f"{faces[0]}" if len(faces) == 1 else f"{faces[0]} to {faces[-1]}"
-    caption = f"{data}: {count} faces, % of the {_normalizer(methods)}, mean ± sd over seeds"
+    caption = f"{data}: {_faces(methods)} faces, % of the {_normalizer(methods)}, mean ± sd over seeds"
     return caption, [*header, "minutes a run"], rows
 
 
@@ -115,19 +119,31 @@ def subset_table(data: str, methods: dict[str, list[Result]]) -> Table:
     rows = [[method] for method in methods]
     for tag in tags:
         parts = {method: [only_subset(result, tag) for result in runs] for method, runs in methods.items()}
+        # A seed may hold out no face of a small subset.
+        parts = {method: [part for part in runs if len(part.nme)] for method, runs in parts.items()}
         reference = next(iter(parts.values()))
-        header += [f"{tag} ({len(reference[0].nme)} faces), NME %", "difference", "in %"]
+        header += [f"{tag} ({_faces(parts)} faces), NME %", f"difference to {next(iter(parts))}", "in %"]
         for row, runs in zip(rows, parts.values(), strict=True):
             row += _nme_cells(runs, reference)
     return f"{data}: subsets, % of the {_normalizer(methods)}", header, rows if tags else []
 
 
+def _faces(methods: dict[str, list[Result]]) -> str:
+    """How many faces were scored, from the fewest in a run to the most."""
+    counts = sorted({len(result.nme) for runs in methods.values() for result in runs})
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
 def _nme_cells(runs: Sequence[Result], reference: Sequence[Result]) -> list[str]:
     """NME, difference to the reference, and the difference in %."""
+    if not runs:
+        return ["–", "–", "–"]
     nme = _over_seeds([float(np.nanmean(r.nme)) for r in runs])
     if runs is reference:
         return [nme, "–", "–"]
     difference, low, high = paired_difference(runs, reference)
+    if np.isnan(difference):
+        return [nme, "–", "–"]
     relative = 100 * difference / mean_nme(reference)
     return [nme, f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]", f"{relative:+.1f}"]
 
@@ -198,13 +214,22 @@ def _over_seeds(values: Sequence[float] | Float) -> str:
 
 def markdown_table(table: Table) -> str:
     """Caption and table in Markdown."""
-    caption, header, rows = table
+    caption, header = _escaped(table[0]), [_escaped(cell) for cell in table[1]]
+    rows = [[_escaped(cell) for cell in row] for row in table[2]]
     lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
     return caption + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def _escaped(text: str) -> str:
+    """The text so that nothing in it is Markdown, in one line: names are a user's."""
+    return re.sub(r"([\\`*_|<])", r"\\\1", " ".join(text.split()))
+
+
 def _markdown(content: ReportContent) -> str:
-    parts = [f"# {content.title}", content.headline + ".", content.summary]
+    parts = [f"# {_escaped(content.title)}", _escaped(content.headline) + ".", content.summary]
     parts += [markdown_table(table) for table in content.tables]
-    parts += [f"{summary}:\n\n```text\n{text.rstrip()}\n```" for summary, text in content.details]
+    for summary, text in content.details:
+        # Longer than any fence in the text.
+        fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+        parts.append(f"{summary}:\n\n{fence}text\n{text.rstrip()}\n{fence}")
     return "\n\n".join(parts) + "\n"

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,25 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
     lines = ",\n".join(json.dumps(run) for run in runs)
     parts = f'"faces": [\n{lists}\n],\n"subsets": [\n{tags}\n],\n"runs": [\n{lines}\n]'
     write_atomic(path, f'{{"format": "{FORMAT}", "version": {VERSION},\n{parts}}}\n')
+
+
+def keep_old_results(path: Path, results: Iterable[Run]) -> Path | None:
+    """Rename a file of results that has runs which `results` lack, so that none is lost when it is written anew.
+
+    Returns:
+        The new name, or None where nothing would be lost.
+    """
+    if not path.is_file():
+        return None
+    kept = {(run_key(run.data, run.options), run.fingerprint) for run in results}
+    items = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    # Without the data at hand its fingerprint is not known; the key is what there is.
+    keys = {key for key, fingerprint in kept if fingerprint is None}
+    found = [(run_key(item["data"], item["options"]), item["fingerprint"]) for item in items]
+    if all(one in kept or one[0] in keys for one in found):
+        return None
+    made = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
+    return path.rename(path.with_name(f"results-until-{made:%Y-%m-%d-%H%M%S}.json"))
 
 
 def read_results(path: Path, study: Study) -> list[Result]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 Item = TypeVar("Item")
 
@@ -20,12 +21,13 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
 
 def print_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
     """Print rows of text; all columns but the first `words` are set to the right."""
-    table = Table(title=caption, title_justify="left")
+    # As text: names from a user's file may hold what rich takes for markup.
+    table = Table(title=Text(caption, style="table.title"), title_justify="left")
     for index, title in enumerate(header):
         # Where the terminal is too narrow cells go on in the next line: a figure that is cut is a wrong figure.
-        table.add_column(title, justify="left" if index < words else "right", overflow="fold")
+        table.add_column(Text(title), justify="left" if index < words else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     # A pipe has no width; a table cut to a guess would lose figures.
     (out if out.is_terminal else Console(width=200, highlight=False)).print(table)
 

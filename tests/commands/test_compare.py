@@ -24,7 +24,7 @@ settings:
 methods:
   L2: {{loss: l2}}
   ACR: {{loss: acr}}
-  broken: {{loss: wnig}}
+  "broken $x [/b] | _": {{model: {{backbone: test_efficientnt}}}}
 seeds: [0, 1]
 score: test
 """
@@ -35,15 +35,15 @@ def test_a_study_is_trained_once_and_reported(
 ) -> None:
     (tmp_path / "s.yaml").write_text(STUDY.format(data=faces_300w))
     arguments = ["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out"), "--jobs", "2"]
-    assert main(arguments) == 0
+    assert main(arguments) == 1, "some runs failed"
     shown = capsys.readouterr()
     report = tmp_path / "out" / "s" / "report.html"
     assert shown.out.rstrip().endswith(f"results: {report}")
-    assert "failed: faces, broken, seed 0: " in shown.err
+    assert "failed: faces, broken $x [/b] | _, seed 0: " in shown.err
     assert "did you mean" in shown.err
     assert "2 of 6 runs failed" in shown.err
     assert "failed" in report.read_text()
-    assert "faces: differences to the first method, face by face" in report.read_text()
+    assert "faces: differences to L2, face by face" in report.read_text()
     text = report.with_suffix(".md").read_text()
     rows = re.findall(r"^\| (L2|ACR|broken) \| 2 \| (\d+\.\d+) ± \d+\.\d+ \| (\S+)", text, re.MULTILINE)
     assert [(name, difference == "–") for name, _, difference in rows] == [("L2", True), ("ACR", False)]
@@ -53,12 +53,13 @@ def test_a_study_is_trained_once_and_reported(
     nme = [json.loads((r / "train" / "evaluation.json").read_text())["scores"][0]["nme"] for r in runs]
     assert sum(nme) / 4 == pytest.approx(sum(float(mean) for _, mean, _ in rows) / 2, abs=0.01)
     times = {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
-    assert main(arguments) == 0
+    assert main(arguments) == 1
     assert "6 runs, 4 of them done already" in capsys.readouterr().err
     assert times == {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
     # The figures alone give the same report, without runs or data.
     shutil.rmtree(tmp_path / "out" / "runs")
-    (tmp_path / "s.yaml").write_text(STUDY.format(data=tmp_path / "gone").replace("  broken: {loss: wnig}\n", ""))
+    whole = STUDY.format(data=tmp_path / "gone").split('  "broken')[0] + "seeds: [0, 1]\nscore: test\n"
+    (tmp_path / "s.yaml").write_text(whole)
     assert main(arguments) == 0
     assert "4 runs, 4 of them done already" in capsys.readouterr().err
     assert [row for row in text.splitlines() if row.startswith("| ")] == [
@@ -72,7 +73,7 @@ def test_terminated_it_stops_its_runs_and_goes_on_next_time(faces_300w: Path, tm
     command = [sys.executable, "-m", "acrloss", "compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     runs = tmp_path / "out" / "runs"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not list(runs.glob("*/train/last.ckpt")):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -80,6 +81,7 @@ def test_terminated_it_stops_its_runs_and_goes_on_next_time(faces_300w: Path, tm
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in said
+    assert b"stopped; the same command goes on" in said
     log = next(runs.glob("*/log.txt"))
     size = -1
     # A run that is told to stop finishes its step first.
@@ -87,15 +89,50 @@ def test_terminated_it_stops_its_runs_and_goes_on_next_time(faces_300w: Path, tm
         assert time.monotonic() < deadline
         time.sleep(2)
     metrics = next(runs.glob("*/train/metrics.csv"))
-    assert len(metrics.read_text().splitlines()) < 3000
+    before = len(metrics.read_text().splitlines())
+    assert before < 3000
+    # It goes on where it was, even if the folder is another by now.
+    (tmp_path / "out").rename(tmp_path / "moved")
+    process = subprocess.Popen([*command[:-1], str(tmp_path / "moved")], stderr=subprocess.PIPE)
+    metrics = next((tmp_path / "moved").glob("runs/*/train/metrics.csv"))
+    while len(metrics.read_text().splitlines()) <= before:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml: cannot be read" in capsys.readouterr().err
-    (tmp_path / "s.yaml").write_text("data: synthetic:20\nmethods: {A: {loss: wnig}}\nseeds: [0]\n")
-    assert main(["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out")]) == 2
-    assert "every run failed" in capsys.readouterr().err
+    study = tmp_path / "s.yaml"
+    arguments = ["compare", str(study), "--output", str(tmp_path / "out")]
+    # Wrong options are seen before anything is trained.
+    for options, message in (
+        ("loss: wnig", "did you mean"),
+        ("loss: l1, loss_options: {omga: 3}", "omga"),
+        ("epoch: 3", "'epoch' is not accepted"),
+        ("crop: 32", "crop is a group of options"),
+        ("model: ", "model is a group of options"),
+        ("optim.learning_rate: -1", "optim.learning_rate must be above 0"),
+    ):
+        study.write_text(f"data: synthetic:20\nmethods: {{A: {{loss: l2}}, B: {{{options}}}}}\nseeds: [0]\n")
+        assert main(arguments) == 2
+        said = capsys.readouterr().err
+        assert "s.yaml: B: " in said
+        assert message in said
+        assert not (tmp_path / "out").exists()
+    study.write_text(f"data: {tmp_path / 'none'}\nmethods: {{A: {{loss: l2}}}}\nseeds: [0]\n")
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "none: no such file or folder" in said
+    assert "every run failed" in said
+    study.write_text("data: synthetic:20\nmethods: {A: {loss: l2}}\nseeds: [0]\n")
+    assert main(["compare", str(study), "--output", str(study)]) == 2
+    assert "cannot make" in capsys.readouterr().err
     assert main(["compare", str(tmp_path / "s.yaml"), "--jobs", "-1"]) == 2
     assert main(["compare", str(tmp_path / "s.yaml"), "--otput", "x"]) == 2
     assert "did you mean --output" in capsys.readouterr().err

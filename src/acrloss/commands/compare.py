@@ -1,22 +1,29 @@
 """Train losses or settings side by side, with several seeds, as a study file says, and compare them with intervals.
 
 The file names data, shared settings of acrloss train, methods and seeds: docs/studies.md. Runs go on side by side, one
-thread each. A run that is done is not made again, one that was interrupted goes on, and one that fails costs no other.
+thread each. A run that is done is not made again, one that was interrupted goes on, and one that fails costs no other
+(the exit status is 1 then).
 The figures of all runs are in OUTPUT/STUDY/results.json; where that is at hand, neither runs nor data are needed.
 """
 
 import os
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jsonargparse import ArgumentError, ArgumentParser
+
+from acrloss.commands import train
 from acrloss.errors import DataError
+from acrloss.shape_model import ShapeModel
 from acrloss.study import Run, Study, read_study, train_all
 from acrloss.study_report import by_method, score_table, write_study_report
-from acrloss.study_results import Result, read_results, result_of, write_results
+from acrloss.study_results import Result, keep_old_results, read_results, result_of, write_results
 from acrloss.terminal import notes, print_table, progress, results_in
+from acrloss.training import create_criterion
 
 
 def add_arguments(parser: Any) -> None:
@@ -25,7 +32,7 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--jobs", type=int, default=0, help="runs at a time; 0 is one for each core")
 
 
-def run(parsed: Any) -> None:
+def run(parsed: Any) -> int:
     _, values = parsed
     if values.jobs < 0:
         raise DataError(f"--jobs must be 0 or more, not {values.jobs}")
@@ -35,20 +42,31 @@ def run(parsed: Any) -> None:
     results = {result.run: result for result in read_results(kept, study)}
     results |= trained_here(study, results)
     waiting = [run for run in study.runs if run not in results]
+    check_options(waiting, str(values.study))
+    try:
+        (folder / "runs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make {folder}: {error.strerror}; choose a folder you can write to") from error
     notes.print(f"{len(study.runs)} runs, {len(results)} of them done already")
     failed = []
     # Terminated, it stops its runs as it does at Ctrl-C; else they would go on without it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     jobs = values.jobs or os.cpu_count() or 1
-    for run, wrong in progress(train_all(waiting, jobs), "training", len(waiting)):
-        if wrong:
-            failed.append(f"{run.title}: {wrong}")
-            notes.print(f"failed: {failed[-1]}", style="yellow", markup=False, soft_wrap=True)
-        else:
-            notes.print(f"done: {run.title}", markup=False, soft_wrap=True)
+    try:
+        for run, wrong in progress(train_all(waiting, jobs), "training", len(waiting)):
+            if wrong:
+                failed.append(f"{run.title}: {wrong}")
+                notes.print(f"failed: {failed[-1]}", style="yellow", markup=False, soft_wrap=True)
+            else:
+                notes.print(f"done: {run.title}", markup=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        notes.print("stopped; the same command goes on where its runs were")
+        raise
     results |= trained_here(study, results)
     if not results:
         raise DataError("every run failed; the lines above say why")
+    if (old := keep_old_results(kept, results)) is not None:
+        notes.print(f"runs that are not the study's any more are kept in {old}", markup=False, soft_wrap=True)
     write_results(kept, [results[run] for run in study.runs if run in results])
     # Read back, so that the report is the same to the last digit when it is made from the file alone.
     finished = read_results(kept, study)
@@ -60,6 +78,26 @@ def run(parsed: Any) -> None:
     if failed:
         notes.print(f"{len(failed)} of {len(study.runs)} runs failed; the same command tries them again")
     results_in(report)
+    return 1 if failed else 0
+
+
+def check_options(runs: Sequence[Run], study: str) -> None:
+    """Refuse options that acrloss train would refuse, before anything is trained.
+
+    Raises:
+        DataError: names the study, the method and the option.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    train.add_arguments(parser)
+    # Losses with difficulty want a shape model; any will do.
+    model = ShapeModel.fit(np.random.default_rng(0).random((8, 4, 2)))
+    for run in {run.method: run for run in runs}.values():
+        try:
+            values = parser.parse_object({**run.options, "data": run.source, "output": str(run.folder)})
+            config = train.training_config(parser, values)
+            create_criterion(config, model, config.crop, (0, 1))
+        except (ArgumentError, ValueError) as error:
+            raise DataError(f"{study}: {run.method}: {error} (acrloss train --help lists the options)") from error
 
 
 def trained_here(study: Study, known: Mapping[Run, Result]) -> dict[Run, Result]:

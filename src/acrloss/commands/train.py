@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from jsonargparse import Namespace
 
 from acrloss.annotations import Annotations
 from acrloss.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
@@ -43,8 +44,7 @@ def run(parsed: Any) -> None:
     parser, values = parsed
     # The configuration that is kept must mean the same loss in the next version.
     values.loss = versioned(values.loss)
-    ready = parser.instantiate_classes(values)
-    config = TrainConfig(**{field.name: ready[field.name] for field in fields(TrainConfig)})
+    config = training_config(parser, values)
     folder = Path(values.output)
     text = settings_text(parser, values)
     if values.resume:
@@ -86,6 +86,20 @@ def run(parsed: Any) -> None:
     report = write_run_report(folder, evaluation, command=command)
     print_table(*score_table(evaluation))
     results_in(report)
+
+
+def training_config(parser: Any, values: Any) -> TrainConfig:
+    """The configuration that the options mean.
+
+    Raises:
+        DataError: a group of options such as crop is none in a configuration file.
+        ValueError: an option is out of its range.
+    """
+    for name in ("model", "crop", "augmentation", "optim"):
+        if not isinstance(values[name], Namespace):
+            raise DataError(f"{name} is a group of options, as in {name}: {{...: ...}}, not {values[name]!r}")
+    ready = parser.instantiate_classes(values)
+    return TrainConfig(**{field.name: ready[field.name] for field in fields(TrainConfig)})
 
 
 def calibrate(network: LandmarkNet, train: Annotations, val: Annotations, config: TrainConfig) -> None:
