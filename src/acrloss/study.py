@@ -123,7 +123,8 @@ def read_study(path: str | Path, folder: Path) -> Study:
     except (OSError, UnicodeError) as error:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
-        raise DataError(f"{path}: {' '.join(str(error).split())}; mend the YAML") from error
+        where = " ".join(str(error).replace('in "<unicode string>",', "in").split())
+        raise DataError(f"{path}: {where}; mend the YAML") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: a study is a mapping with the keys {', '.join(_KEYS)}")
     _check_keys(content, str(path))

@@ -106,8 +106,8 @@ def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any
             Those with a shape model follow the paper's schedule. Inter-ocular NME with EfficientNet-Lite0 at 64 px
             after 20 epochs, mean of three seeds (docs/study.md, section 8): on 300-W's test faces acr-3 4.80, acr-2
             5.13; for comparison Gaussian NLL 4.84, RLE 4.95, L1 5.18, Wing 5.23, L2 5.47. On YTF-68's test faces acr-3
-            5.83, RLE 5.82, Gaussian NLL 5.86, Wing 6.10, L2 6.61. The longer the training and the larger the pictures, the
-            smaller the differences: after 60 epochs acr-3 is 8 % below L2 (section 7).
+            5.83, RLE 5.82, Gaussian NLL 5.86, Wing 6.10, L2 6.61. Longer trainings and larger pictures make the
+            differences smaller: after 60 epochs acr-3 is 8 % below L2 (section 7).
         shape_model: needed by "acr-1", "acr-paper" and "acr-control"; the others do without.
         options: arguments of the loss's class; they override the preset's.
 
