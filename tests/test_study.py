@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from acrloss.errors import DataError
-from acrloss.study import Run, read_study
+from acrloss.study import Run, read_study, train_all
 from acrloss.study_report import markdown_table, paired_difference, score_table, subset_table
 from acrloss.study_results import Result, keep_old_results, read_results, write_results
 
@@ -113,6 +114,15 @@ def test_the_output_is_no_data(tmp_path: Path) -> None:
     assert read(text, tmp_path).runs[0].folder == before
     (tmp_path / "b.pts").write_text("1")
     assert read(text, tmp_path).runs[0].folder != before
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    run = read(STUDY, tmp_path).runs[0]
+    run.folder.mkdir(parents=True)
+    with FileLock(run.folder / "lock"):
+        ((_, wrong),) = train_all([run], 1)
+    assert "another acrloss compare trains it" in wrong
+    assert not (run.folder / "train").exists()
 
 
 def result(seed: int, nme: Any, images: Any = None, method: str = "m") -> Result:

@@ -105,6 +105,15 @@ def test_terminated_it_stops_its_runs_and_goes_on_next_time(faces_300w: Path, tm
     assert not (tmp_path / "out").exists()
 
 
+def test_without_faces_to_score_it_says_so(
+    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = STUDY.format(data=faces_300w).split("  ACR")[0].replace("epochs: 1", "epochs: 1\n  validation_share: 0")
+    (tmp_path / "s.yaml").write_text(study + "seeds: [0]\nscore: val\n")
+    assert main(["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out")]) == 2
+    assert "no faces to score; give the data a split 'val'" in capsys.readouterr().err
+
+
 def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml: cannot be read" in capsys.readouterr().err
