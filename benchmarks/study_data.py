@@ -118,15 +118,10 @@ def main() -> None:
                 train,
                 [named(covered(held, Path(folder), rng), "val", "covered"), named(turned(held), "val", "turned")],
             ),
-            "easier": (
-                concatenate([train, again(train.select(by_difficulty[:third]), Path(folder, "easier"))]),
-                [named(held, "val")],
-            ),
-            "harder": (
-                concatenate([train, again(train.select(by_difficulty[-third:]), Path(folder, "harder"))]),
-                [named(held, "val")],
-            ),
         }
+        for name, chosen in (("easier", by_difficulty[:third]), ("harder", by_difficulty[-third:])):
+            twice = again(train.select(chosen), Path(folder, name))
+            sets[name] = concatenate([train, twice]), [named(held, "val")]
         for name, (faces, scored) in sets.items():
             dest = source.with_name(f"{source.name}-{name}")
             write_annotations(concatenate([named(faces, "train"), *scored]), dest, "csv", copy_images=True)

@@ -9,6 +9,7 @@ Between `<!-- gains -->` and `<!-- end -->`, and in images/study-gains.png, acr-
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -57,6 +58,7 @@ _TABLES = {"score": score_table, "subsets": subset_table, "regions": region_tabl
 _FIGURES = {"learning": learning_figure, "errors": ced_figure, "differences": difference_figure}
 
 
+@cache
 def results_of(name: str, data: str) -> dict[str, list[Result]]:
     """The results of a study on one data set, by method."""
     study = read_study(ROOT / "studies" / f"{name}.yaml", ROOT / "studies")
@@ -66,33 +68,27 @@ def results_of(name: str, data: str) -> dict[str, list[Result]]:
     return found
 
 
-def compared() -> dict[str, tuple[list[Result], list[Result]]]:
-    """Condition -> results of acr-3 and of L2."""
-    pairs = {}
+@cache
+def gains() -> dict[str, tuple[list[Result], list[Result], tuple[float, float, float]]]:
+    """Condition -> results of acr-3 and of L2, and their paired difference with its interval, in % of L2's NME."""
+    found = {}
     for condition, name, data, subset in CONDITIONS:
-        found = results_of(name, data)
-        first, second = (
-            [only_subset(r, subset) for r in found[m]] if subset else found[m] for m in (METHOD, REFERENCE)
+        runs = results_of(name, data)
+        method, reference = (
+            [only_subset(r, subset) for r in runs[m]] if subset else runs[m] for m in (METHOD, REFERENCE)
         )
-        pairs[condition] = first, second
-    return pairs
-
-
-def relative_difference(method: list[Result], reference: list[Result]) -> tuple[float, float, float]:
-    """The paired difference with its interval, in % of the reference's NME."""
-    difference, low, high = (100 * value / mean_nme(reference) for value in paired_difference(method, reference))
-    return difference, low, high
+        difference, low, high = (100 * value / mean_nme(reference) for value in paired_difference(method, reference))
+        found[condition] = method, reference, (difference, low, high)
+    return found
 
 
 def gains_table() -> str:
     """A line a condition, in Markdown."""
     lines = [f"| | faces | {METHOD}, NME % | {REFERENCE}, NME % | difference, in % of {REFERENCE} |"]
     lines += ["| :-- | --: | --: | --: | --: |"]
-    for condition, (method, reference) in compared().items():
-        difference, low, high = relative_difference(method, reference)
-        faces = len(method[0].nme)
+    for condition, (method, reference, (difference, low, high)) in gains().items():
         lines.append(
-            f"| {condition} | {faces} | {mean_nme(method):.2f} | {mean_nme(reference):.2f} "
+            f"| {condition} | {len(method[0].nme)} | {mean_nme(method):.2f} | {mean_nme(reference):.2f} "
             f"| {difference:+.1f} [{low:+.1f}, {high:+.1f}] |"
         )
     return "\n".join(lines)
@@ -100,7 +96,7 @@ def gains_table() -> str:
 
 def gains_figure() -> Figure:
     """The differences of `gains_table` with their intervals."""
-    differences = {condition: relative_difference(*pair) for condition, pair in compared().items()}
+    differences = {condition: difference for condition, (_, _, difference) in gains().items()}
     return plots.paired_differences(differences, reference=REFERENCE, normalizer=f"{REFERENCE}'s NME")
 
 

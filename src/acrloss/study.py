@@ -152,6 +152,8 @@ def read_study(path: str | Path, folder: Path) -> Study:
         for key in options or {}:
             if key.split(".")[0] in _OWN:
                 raise DataError(f"{path}: {name}: {key!r} is the study's own matter; leave it out")
+    settings = _nested(settings)
+    methods = {method: _nested(options or {}) for method, options in methods.items()}
     runs = []
     for source_name, source in data.items():
         # As the shell does for the command line.
@@ -159,7 +161,7 @@ def read_study(path: str | Path, folder: Path) -> Study:
         fingerprint = _fingerprint(source, folder)
         for seed in dict.fromkeys(seeds):
             for method, options in methods.items():
-                merged = _merge(_nested(settings), _nested(options or {}))
+                merged = _merge(settings, options)
                 # "acr" may mean another loss in the next version; a run is known by what it was.
                 merged |= {"loss": versioned(str(merged.get("loss", "acr"))), "seed": seed, "score": score}
                 place = folder / "runs" / f"{run_key(source_name, merged)}-{(fingerprint or 'absent')[:8]}"

@@ -113,15 +113,15 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
     write_atomic(path, f'{{"format": "{FORMAT}", "version": {VERSION},\n{parts}}}\n')
 
 
-def keep_old_results(path: Path, results: Iterable[Run]) -> Path | None:
-    """Rename a file of results that has runs which `results` lack, so that none is lost when it is written anew.
+def keep_old_results(path: Path, runs: Iterable[Run]) -> Path | None:
+    """Rename a file of results that has others than of `runs`, so that none is lost when it is written anew.
 
     Returns:
         The new name, or None where nothing would be lost.
     """
     if not path.is_file():
         return None
-    kept = {(run_key(run.data, run.options), run.fingerprint) for run in results}
+    kept = {(run_key(run.data, run.options), run.fingerprint) for run in runs}
     items = json.loads(path.read_text(encoding="utf-8"))["runs"]
     # Without the data at hand its fingerprint is not known; the key is what there is.
     keys = {key for key, fingerprint in kept if fingerprint is None}

@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 from jsonargparse import ArgumentError, ArgumentParser
 
-from acrloss.commands import train
 from acrloss.errors import DataError
 from acrloss.shape_model import ShapeModel
 from acrloss.study import Run, Study, read_study, train_all
 from acrloss.study_report import by_method, score_table, write_study_report
 from acrloss.study_results import Result, keep_old_results, read_results, result_of, write_results
 from acrloss.terminal import notes, print_table, progress, results_in
-from acrloss.training import create_criterion
 
 
 def add_arguments(parser: Any) -> None:
@@ -87,6 +85,12 @@ def check_options(runs: Sequence[Run], study: str) -> None:
     Raises:
         DataError: names the study, the method and the option.
     """
+    if not runs:
+        return
+    # Lightning and what else training needs takes seconds to import, and a report alone does without.
+    from acrloss.commands import train
+    from acrloss.training import create_criterion
+
     parser = ArgumentParser(exit_on_error=False)
     train.add_arguments(parser)
     # Losses with difficulty want a shape model; any will do.
