@@ -18,7 +18,8 @@ import time
 import cv2
 import numpy as np
 
-from acrloss.box_map import best_match, fit_box_map
+from acrloss.box_map import fit_box_map
+from acrloss.boxes import best_match
 from acrloss.detect import create_detector, installed_detectors
 from acrloss.images import read_image
 from acrloss.readers import read_annotations

@@ -236,7 +236,7 @@ def save_images(faces: "Annotations", folder: Path) -> Path:
 
 def of_truth(result: dict[str, Any], truth: Float, what: str) -> Float:
     """Of the boxes or landmarks found with detection those of the annotated faces, whose boxes are `truth` (N, 4)."""
-    from acrloss.box_map import best_match
+    from acrloss.boxes import best_match
 
     values = result[what]
     chosen = np.full((len(truth), *values.shape[1:]), np.nan)

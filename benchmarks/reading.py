@@ -48,7 +48,7 @@ def write(folder: Path, count: int, format: str) -> None:
 def read(folder: Path, format: str) -> None:
     before = _peak()
     clock, processor = time.perf_counter(), time.process_time()
-    annotations = read_annotations(folder, progress=lambda faces: progress(faces, "reading"))
+    annotations = read_annotations(folder, progress=progress)
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
     used, marks = (_peak() - before) / 1e6, annotations.landmarks.nbytes / 1e6
     print(f"{format}: {len(annotations)} faces in {clock:.1f} s ({processor:.1f} s of processor time)", end=", ")

@@ -108,7 +108,7 @@ def test_round_trip_of_synthetic_faces(name: str, tmp_path: Path) -> None:
             write_annotations(faces, tmp_path / "out", name)
     seen: list[int] = []
 
-    def watch(items: Iterable[int]) -> Iterable[int]:
+    def watch(items: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
         for i in items:
             seen.append(i)
             yield i

@@ -204,7 +204,7 @@ def test_page_and_report(pictures: list[str], tmp_path: Path) -> None:
     images[70] = images[2]
     said: list[str] = []
 
-    def progress(items: Iterable[Any], what: str, total: int) -> Iterable[Any]:
+    def progress(items: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
         said.append(what)
         done = list(items)
         assert len(done) == total

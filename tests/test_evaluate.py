@@ -192,8 +192,9 @@ def test_network_and_mean_face_are_laid_into_each_face_s_crop(faces_300w: Path, 
     network = constant_network(shape)
     sizes: list[int] = []
 
-    def watch(batches: Iterable[Any], count: int) -> Iterable[Any]:
-        sizes.append(count)
+    def watch(batches: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
+        assert total is not None
+        sizes.append(total)
         yield from batches
 
     found = predict_annotated(network, faces, batch_size=7, progress=watch)

@@ -1,5 +1,7 @@
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,9 +42,15 @@ def annotated(folder: Path, count: int = 12, broken: tuple[int, ...] = ()) -> An
 
 def test_writes_the_figures_the_numbers_and_the_page(tmp_path: Path) -> None:
     annotations = annotated(tmp_path / "data")
-    steps: list[str] = []
+    steps: list[int | None] = []
+
+    def watch(items: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
+        assert what == "drawing"
+        steps.append(total)
+        return items
+
     schedule = ModeSchedule(stages=((0, 0.5), (3, 0.9)))
-    page = explore(annotations, tmp_path / "out", schedule=schedule, faces=3, progress=steps.append)
+    page = explore(annotations, tmp_path / "out", schedule=schedule, faces=3, progress=watch)
     assert page == tmp_path / "out" / "explore.html"
     html = page.read_text(encoding="utf-8")
     assert html.count('<img src="data:image/') == 8
@@ -65,7 +73,7 @@ def test_writes_the_figures_the_numbers_and_the_page(tmp_path: Path) -> None:
         image = cv2.imread(str(tmp_path / "out" / name))
         assert image is not None
         assert image.std() > 5, name
-    assert len([step for step in steps if step.startswith("drawing")]) == 8
+    assert steps == [8]
 
 
 def test_frame_is_the_square_landmark_box(tmp_path: Path) -> None:

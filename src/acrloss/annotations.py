@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acrloss.boxes import tight_box
 from acrloss.schemes import Scheme
 
 
@@ -152,11 +153,7 @@ class Annotations:
 
     def landmark_boxes(self) -> NDArray[np.float64]:
         """(N, 4) tight boxes x0, y0, x1, y1 around the known landmarks; NaN for a face without any."""
-        missing = np.isnan(self.landmarks)
-        low = np.where(missing, np.inf, self.landmarks).min(axis=1)
-        high = np.where(missing, -np.inf, self.landmarks).max(axis=1)
-        boxes = np.concatenate([low, high], axis=1)
-        return np.where(np.isinf(boxes), np.nan, boxes)
+        return tight_box(self.landmarks)
 
     def of_official(self, name: str, count: int) -> str:
         """`count` faces of a split or subset as text: "554", or "4 of the official 135" where faces are missing."""

@@ -5,13 +5,11 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from acrloss.arrays import Float
 from acrloss.crop import CropSpec, crop_matrix
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

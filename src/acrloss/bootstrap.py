@@ -5,9 +5,8 @@ same faces; one function serves them all.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from acrloss.arrays import Float
 
 RESAMPLES = 2000
 # Faces drawn at a time; bounds memory to about 100 MB.

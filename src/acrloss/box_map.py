@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float
+from acrloss.boxes import centres_and_sizes
 from acrloss.errors import DataError
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class BoxMap:
 
     def __call__(self, boxes: Float) -> Float:
         """(N, 4) boxes of the detector to (N, 4) square boxes for the network."""
-        centres, sizes = _centres_and_sizes(boxes)
+        centres, sizes = centres_and_sizes(boxes)
         centres = centres + sizes * (self.dx, self.dy)
         half = sizes * self.scale / 2
         return np.concatenate([centres - half, centres + half], axis=1)
@@ -56,7 +55,7 @@ def fit_box_map(detected: Float, wanted: Float) -> BoxMap:
     """
     if not len(detected):
         raise DataError("the detector found none of the annotated faces: its boxes cannot be mapped; give boxes")
-    centres, sizes = _centres_and_sizes(detected)
+    centres, sizes = centres_and_sizes(detected)
     target = (wanted[:, :2] + wanted[:, 2:]) / 2
     sides = (wanted[:, 2:] - wanted[:, :2]).max(axis=1, keepdims=True)
     # Medians: a few boxes always belong to another face in the picture.
@@ -67,22 +66,3 @@ def fit_box_map(detected: Float, wanted: Float) -> BoxMap:
 def box_maps_from(values: Mapping[str, Any]) -> dict[str, BoxMap]:
     """Detector name -> map, from the dictionaries that `BoxMap.to_dict` gave."""
     return {str(name): BoxMap(**value) for name, value in values.items()}
-
-
-def best_match(box: Float, boxes: Float) -> int | None:
-    """Which of (N, 4) `boxes` is the face in `box` (4,); None if none is: the nearest centre within half a side."""
-    if not len(boxes):
-        return None
-    centre, side = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
-    distance = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - centre, axis=1)
-    sizes = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-    distance = np.where((sizes > side / 2.5) & (sizes < side * 2.5), distance, np.inf)
-    nearest = int(np.argmin(distance))
-    return nearest if distance[nearest] <= side / 2 else None
-
-
-def _centres_and_sizes(boxes: Float) -> tuple[Float, Float]:
-    """(N, 2) centres and (N, 1) sizes √(width · height)."""
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    sizes = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, keepdims=True))
-    return (boxes[:, :2] + boxes[:, 2:]) / 2, sizes

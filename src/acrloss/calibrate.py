@@ -3,27 +3,24 @@
 Both are measured on the training faces once the network is trained, and change none of its landmarks.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float
 from acrloss.augment import Augmentation
-from acrloss.box_map import best_match, fit_box_map
+from acrloss.box_map import fit_box_map
+from acrloss.boxes import best_match
 from acrloss.dataset import EpochSampler, LandmarkDataset
 from acrloss.detect import Detector
 from acrloss.errors import DataError
 from acrloss.images import read_image
 from acrloss.models import LandmarkNet
-
-Float = NDArray[np.float64]
-Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
+from acrloss.progress_hook import Progress, no_progress
 
 # As many faces tell medians and a linear layer well enough.
 MOST_FACES = 2000
@@ -40,7 +37,7 @@ def fit_confidence(
     val: Annotations,
     augmentation: Augmentation,
     seed: int = 0,
-    progress: Progress = lambda batches, what, count: batches,
+    progress: Progress = no_progress,
 ) -> None:
     """Give `network` the layer that tells each landmark's expected error.
 
@@ -93,7 +90,7 @@ def fit_detector_boxes(
     annotations: Annotations,
     detector: Detector,
     seed: int = 0,
-    progress: Progress = lambda images, what, count: images,
+    progress: Progress = no_progress,
 ) -> tuple[int, int]:
     """Measure how the detector's boxes map to the network's, and store it in `network`.
 
@@ -131,7 +128,7 @@ def detected_boxes(
     annotations: Annotations,
     boxes: Float,
     detector: Detector,
-    progress: Progress = lambda images, what, count: images,
+    progress: Progress = no_progress,
 ) -> Float:
     """(N, 4) the detector's box of each face whose true box is in `boxes` (N, 4); NaN where it found none."""
     found = np.full((len(annotations), 4), np.nan)

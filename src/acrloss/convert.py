@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.images import read_image
+from acrloss.progress_hook import Progress, no_progress
 from acrloss.readers import coco, csv, cvat, imglab, labelme, pts
 
 
@@ -49,7 +50,7 @@ def write_annotations(
     format: str,
     *,
     copy_images: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = no_progress,
 ) -> list[str]:
     """Write annotations as a folder that `acrloss.readers.read_annotations` reads.
 
@@ -140,15 +141,13 @@ def _begin(dest: Path) -> Path:
     return temporary
 
 
-def _copy_images(
-    annotations: Annotations, folder: Path, format: str, progress: Callable[[Iterable[int]], Iterable[int]]
-) -> list[str]:
+def _copy_images(annotations: Annotations, folder: Path, format: str, progress: Progress) -> list[str]:
     """Put the images into `folder`; their paths in it. For pts each face gets an image of its own, in the folder of its
     split and subsets."""
     taken: set[str] = set()
     placed: dict[object, str] = {}
     names = []
-    for i in progress(range(len(annotations))):
+    for i in progress(range(len(annotations)), "copying images", len(annotations)):
         reference = annotations.images[i]
         key = i if format == "pts" else reference
         if key not in placed:

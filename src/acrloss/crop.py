@@ -9,13 +9,10 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 BoxSource = Literal["landmarks", "annotated"]
 

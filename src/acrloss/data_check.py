@@ -6,7 +6,7 @@ import json
 import os.path
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float, Image
+from acrloss.boxes import overlap
 from acrloss.crop import apply_matrix
 from acrloss.draw import contact_sheet, draw_landmarks, face_tile
 from acrloss.duplicates import Fingerprint, duplicate_groups, fingerprint
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.images import NO_IMAGE, read_image
+from acrloss.progress_hook import Progress, no_progress
 from acrloss.report import ReportContent, write_report
 from acrloss.schemes import Scheme, check_flip
 from acrloss.shape_outliers import ShapeJudge, robust_z
 from acrloss.threads import in_threads
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 KINDS = {
     "unreadable": ("unreadable images", "The file cannot be decoded to its end."),
@@ -105,7 +105,7 @@ def check_data(
     annotations: Annotations,
     output: str | Path,
     *,
-    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] = lambda items, what, total: items,
+    progress: Progress = no_progress,
 ) -> tuple[DataCheck, Path]:
     """Look a data set over and write check.json and check.html, the page with pictures, into `output`.
 
@@ -134,7 +134,7 @@ def check_data(
 def find_problems(
     annotations: Annotations,
     *,
-    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] = lambda items, what, total: items,
+    progress: Progress = no_progress,
 ) -> DataCheck:
     """Decode every image and judge every face; see `check_data`."""
     named = [image if "://" in image else os.path.normpath(image) for image in annotations.images]
@@ -273,7 +273,7 @@ def _annotated_twice(annotations: Annotations, faces_of: dict[int, list[int]]) -
             for second in faces[at + 1 :]:
                 person = annotations.persons[first]
                 same_person = person != "" and person == annotations.persons[second]
-                if not same_person and not _overlap(boxes[first], boxes[second]) > _SAME_FACE_OVERLAP:
+                if not same_person and not overlap(boxes[first], boxes[second]) > _SAME_FACE_OVERLAP:
                     continue
                 apart = np.linalg.norm(annotations.landmarks[first] - annotations.landmarks[second], axis=1)
                 if np.isnan(apart).all():
@@ -289,13 +289,6 @@ def _annotated_twice(annotations: Annotations, faces_of: dict[int, list[int]]) -
                     Finding("annotated twice", share, message, (annotations.images[first],), (first, second), (worst,))
                 )
     return findings
-
-
-def _overlap(box: Float, other: Float) -> float:
-    """Intersection over union of two boxes (4,)."""
-    common = np.clip(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0, None).prod()
-    union = (box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - common
-    return float(common / union) if union > 0 else 0.0
 
 
 def _outside(annotations: Annotations, image_of: Sequence[int], looks: Sequence[_Look]) -> list[Finding]:
@@ -327,10 +320,14 @@ def _outside(annotations: Annotations, image_of: Sequence[int], looks: Sequence[
 def _boxes(annotations: Annotations) -> list[Finding]:
     findings = []
     for face, (box, tight) in enumerate(zip(annotations.boxes, annotations.landmark_boxes(), strict=True)):
-        if np.isfinite(box).all() and np.isfinite(tight).all() and (overlap := _overlap(box, tight)) < _BOX_OVERLAP:
+        if (
+            np.isfinite(box).all()
+            and np.isfinite(tight).all()
+            and (shared := float(overlap(box, tight))) < _BOX_OVERLAP
+        ):
             name = _name(annotations.images[face])
-            message = f"{name}: its box and its landmarks overlap by {100 * overlap:.0f} %"
-            findings.append(Finding("box", 1 - overlap, message, (annotations.images[face],), (face,)))
+            message = f"{name}: its box and its landmarks overlap by {100 * shared:.0f} %"
+            findings.append(Finding("box", 1 - shared, message, (annotations.images[face],), (face,)))
     return findings
 
 

@@ -14,12 +14,9 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 # Detectors look at a picture of at most this side first, and at the larger one only where they find nothing.
 _FIRST_SIDE, _SECOND_SIDE = 640, 1280

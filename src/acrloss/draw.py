@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acrloss.arrays import Image
 from acrloss.crop import CropSpec, crop_matrix, warp
 from acrloss.files import write_atomic
 
 if TYPE_CHECKING:
     from acrloss.schemes import Scheme
 
-Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 PREDICTION: Colour = (40, 170, 255)

@@ -1,6 +1,5 @@
 """Scoring predicted landmarks against annotated ones."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -9,8 +8,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float
 from acrloss.bootstrap import mean_intervals
-from acrloss.box_map import best_match
+from acrloss.boxes import best_match
 from acrloss.crop import CropSpec, crop_matrix, to_image
 from acrloss.dataset import LandmarkDataset
 from acrloss.errors import DataError
@@ -28,8 +28,8 @@ from acrloss.metrics import (
     normalizer_lengths,
 )
 from acrloss.predictor import Localizer, Predictor
+from acrloss.progress_hook import Progress, no_progress
 
-Float = NDArray[np.float64]
 Interval = tuple[float, float]
 
 # The thresholds (NME in %) at which 300-W, COFW and WFLW papers quote failure rate and AUC.
@@ -144,7 +144,7 @@ def predict_annotated(
     annotations: Annotations,
     *,
     batch_size: int = 64,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda batches, count: batches,
+    progress: Progress = no_progress,
 ) -> Float:
     """(N, M, 2) landmarks that `network` finds, in pixels of the images; NaN where an image cannot be read.
 
@@ -156,7 +156,7 @@ def predict_annotated(
     dataset = LandmarkDataset(annotations, network.crop, keep=False)
     found = np.full(annotations.landmarks.shape, np.nan)
     loader = DataLoader(dataset, batch_size=batch_size)
-    for batch in progress(loader, len(loader)):
+    for batch in progress(loader, "scoring", len(loader)):
         landmarks, _ = network.locate_crops(batch["image"].permute(0, 2, 3, 1).numpy())
         for index, readable, matrix, points in zip(
             batch["index"].tolist(), batch["readable"].tolist(), batch["matrix"].numpy(), landmarks, strict=True
@@ -172,7 +172,7 @@ def predict_detected(
     predictor: Predictor,
     annotations: Annotations,
     *,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda faces, count: faces,
+    progress: Progress = no_progress,
 ) -> Float:
     """(N, M, 2) landmarks found without the annotated boxes: by the face detector, as on any photograph.
 
@@ -181,7 +181,7 @@ def predict_detected(
     """
     boxes = predictor.model.crop.boxes(annotations)
     found = np.full(annotations.landmarks.shape, np.nan)
-    for i in progress(range(len(annotations)), len(annotations)):
+    for i in progress(range(len(annotations)), "scoring", len(annotations)):
         try:
             image = read_image(annotations.images[i])
         except DataError:

@@ -10,21 +10,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from acrloss import plots
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float, Image
 from acrloss.crop import CropSpec, apply_matrix
 from acrloss.draw import draw_landmarks, face_tile
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.images import read_image
+from acrloss.progress_hook import Progress, no_progress
 from acrloss.report import ReportContent, write_report
 from acrloss.schedule import ModeSchedule
 from acrloss.shape_model import Rule, ShapeModel
 
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 Drawing = tuple[str, str, Callable[[], Figure]]
 """File name without suffix, caption, and what draws it."""
 
@@ -49,7 +48,7 @@ def explore(
     *,
     schedule: ModeSchedule | None = None,
     faces: int = 6,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Path:
     """Fit a shape model and write the paper's figures, explore.json and explore.html into `output`.
 
@@ -61,7 +60,7 @@ def explore(
         output: folder, made if needed.
         schedule: its shares are the ones shown; default the paper's 80, 85, 90, 95 and 97 %.
         faces: how many faces are pictured.
-        progress: called with one line before each step.
+        progress: wraps the figures that are drawn.
 
     Returns:
         The path of explore.html.
@@ -72,7 +71,6 @@ def explore(
     """
     if faces < 1:
         raise ValueError(f"explore: expected faces >= 1, got {faces}")
-    say = progress or (lambda line: None)
     output = Path(output)
     framed = square_frame(annotations)
     complete = np.isfinite(framed).all(axis=(1, 2))
@@ -85,13 +83,11 @@ def explore(
     stages = (schedule or ModeSchedule()).stages
     shares = list(dict.fromkeys(share for _, share in stages))
 
-    say(f"fitting the shape model to {len(usable)} faces")
     model = ShapeModel.fit(known)
     modes = {rule: [model.modes(share, rule=rule) for share in shares] for rule in RULES}
     variance = np.cumsum(model.eigenvalues.numpy()) / float(model.eigenvalues.sum())
     residuals = {k: _residuals(model, known, k) for k in {*modes["count"], *modes["variance"]}}
 
-    say("reading the faces to picture")
     hardness = residuals[modes["variance"][0]].mean(axis=1)
     chosen, passed_over = _readable(usable, hardness, faces)
     middle = known[np.argsort(hardness)[len(known) // 2]]
@@ -100,12 +96,12 @@ def explore(
     photographs = _photographs(model, usable, known, chosen, modes, shares) if chosen else []
     figures: list[tuple[str, bytes]] = []
     files: list[str] = []
-    for suffix, encode, group in ((".png", plots.to_png, drawings), (".jpg", plots.to_jpeg, photographs)):
-        for name, caption, draw in group:
-            say(f"drawing {name}")
-            figures.append((caption, encode(draw())))
-            files.append(f"figures/{name}{suffix}")
-            write_atomic(output / files[-1], figures[-1][1])
+    work = [(drawing, ".png", plots.to_png) for drawing in drawings]
+    work += [(photograph, ".jpg", plots.to_jpeg) for photograph in photographs]
+    for (name, caption, draw), suffix, encode in progress(work, "drawing", len(work)):
+        figures.append((caption, encode(draw())))
+        files.append(f"figures/{name}{suffix}")
+        write_atomic(output / files[-1], figures[-1][1])
 
     facts = {
         "source": annotations.source,
@@ -130,7 +126,6 @@ def explore(
         "figures": files,
     }
     write_atomic(output / "explore.json", json.dumps(facts, indent=2) + "\n")
-    say("writing the page")
     return write_report(output, _page(annotations, facts, figures), name="explore.html")
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float
 from acrloss.crop import CropSpec, crop_matrix, warp
 from acrloss.dataset import LandmarkDataset
 from acrloss.errors import DataError
@@ -30,7 +31,6 @@ from acrloss.models import LandmarkNet
 from acrloss.onnx_model import FORMAT, OnnxModel
 from acrloss.synthetic import generate
 
-Float = NDArray[np.float64]
 Crops = NDArray[np.uint8]
 
 # The most by which an exported landmark may differ, as a share of the crop's side.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float, Image
 from acrloss.files import write_atomic
 from acrloss.images import NO_IMAGE
 from acrloss.readers.pts import write_pts
@@ -21,9 +22,6 @@ from acrloss.schemes import Scheme
 if TYPE_CHECKING:
     import pandas
     import supervision
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

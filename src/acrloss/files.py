@@ -1,5 +1,6 @@
 """Writing files so that an interruption leaves either the old content or the new, never half of it."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -34,3 +35,16 @@ def write_atomic(path: str | Path, data: bytes | str) -> Path:
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}; choose a folder you can write to") from error
     return path
+
+
+def read_checked(path: Path, sha256: str) -> bytes:
+    """The content of a file of the package.
+
+    Raises:
+        DataError: it is missing, or not the file with that SHA-256.
+    """
+    content = path.read_bytes() if path.is_file() else None
+    digest = hashlib.sha256(content).hexdigest() if content is not None else "no file"
+    if content is None or digest != sha256:
+        raise DataError(f"{path} has SHA-256 {digest}, expected {sha256}; install acrloss again")
+    return content

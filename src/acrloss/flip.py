@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acrloss.arrays import Float
 from acrloss.errors import DataError
 from acrloss.shape_outliers import align_faces
 
-Float = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 _ANGLES = np.radians(np.arange(-30.0, 30.5, 2.5))

@@ -20,13 +20,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torchmetrics import Metric
 
+from acrloss.arrays import Float
 from acrloss.schemes import Scheme
 
-Float = NDArray[np.float64]
 Normalizer = Literal["interocular", "interpupil", "box_diagonal", "box_size"]
 NORMALIZER_NAMES: dict[str, str] = {
     "interocular": "inter-ocular distance",

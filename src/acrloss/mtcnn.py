@@ -16,12 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from acrloss.packaged import read_checked
+from acrloss.arrays import Float, Image
+from acrloss.files import read_checked
 
 __all__ = ["MTCNN"]
 
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 FOLDER = Path(__file__).parent / "weights" / "mtcnn"
 _SHA256 = {

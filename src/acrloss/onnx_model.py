@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.box_map import box_maps_from
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.schemes import Scheme
-
-Float = NDArray[np.float64]
 
 # The entry of an ONNX file's metadata that describes the network.
 FORMAT = "acrloss-model"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float
 from acrloss.augment import Augmentation
 from acrloss.crop import CropSpec, apply_matrix
 from acrloss.dataset import patch_reach
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.images import read_image
+from acrloss.progress_hook import Progress, no_progress
 from acrloss.readers.packed import FORMAT, INDEX, VERSION
 from acrloss.threads import in_threads
-
-Float = NDArray[np.float64]
 
 _QUALITY = 95
 _DECIMALS = 6
@@ -36,7 +35,7 @@ def pack(
     augmentation: Augmentation = Augmentation(),
     *,
     lossless: bool = False,
-    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] = lambda items, what, total: items,
+    progress: Progress = no_progress,
 ) -> list[str]:
     """Write a folder of packed faces that `acrloss.readers.read_annotations` reads (see `acrloss.readers.packed`).
 

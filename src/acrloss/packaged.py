@@ -5,12 +5,12 @@ trained on, how it scores, its licence, and the SHA-256 of its files. Nothing is
 """
 
 import difflib
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from acrloss.errors import DataError
+from acrloss.files import read_checked
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -58,19 +58,6 @@ def find_model(name: str | Path, prefer: str = ".safetensors") -> Path:
     near = difflib.get_close_matches(str(name), model_names(), n=1)
     hint = f"; did you mean {near[0]}?" if near else f"; packaged models: {', '.join(model_names()) or 'none'}"
     raise DataError(f"there is no model {name}: no run folder, no model file and no packaged model{hint}")
-
-
-def read_checked(path: Path, sha256: str) -> bytes:
-    """The content of a file of the package.
-
-    Raises:
-        DataError: it is missing, or not the file with that SHA-256.
-    """
-    content = path.read_bytes() if path.is_file() else None
-    digest = hashlib.sha256(content).hexdigest() if content is not None else "no file"
-    if content is None or digest != sha256:
-        raise DataError(f"{path} has SHA-256 {digest}, expected {sha256}; install acrloss again")
-    return content
 
 
 def _checked(name: str, suffix: str) -> Path:

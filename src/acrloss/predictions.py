@@ -33,13 +33,13 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float
 from acrloss.errors import DataError
 from acrloss.readers import csv
 from acrloss.readers.numbers import numbers
 from acrloss.readers.pts import IMAGE_SUFFIXES, read_pts
 from acrloss.schemes import Scheme
 
-Float = NDArray[np.float64]
 Name = tuple[str, ...]
 
 _MAX_BYTES = 2_000_000_000

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from acrloss.arrays import Float, Image
 from acrloss.box_map import BoxMap
 from acrloss.crop import CropSpec, crop_matrix, to_image, warp
 from acrloss.detect import Detections, Detector, create_detector
@@ -23,8 +24,6 @@ from acrloss.schemes import Scheme
 if TYPE_CHECKING:
     import PIL.Image
 
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"}
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}

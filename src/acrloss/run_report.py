@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acrloss import draw, plots
+from acrloss import arrays, draw, plots
 from acrloss.bootstrap import mean_intervals
 from acrloss.crop import apply_matrix
 from acrloss.errors import DataError
@@ -254,7 +254,7 @@ def _figures(
     return figures
 
 
-def _face_pictures(evaluation: Evaluation, chosen: Sequence[int]) -> tuple[list[draw.Image], list[str]]:
+def _face_pictures(evaluation: Evaluation, chosen: Sequence[int]) -> tuple[list[arrays.Image], list[str]]:
     """Faces with prediction and annotation, and their captions; faces whose image cannot be read are passed over."""
     pictures, captions = [], []
     for i in chosen:

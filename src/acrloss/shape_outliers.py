@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acrloss.arrays import Float
 from acrloss.errors import DataError
 from acrloss.shape_model import ShapeModel
-
-Float = NDArray[np.float64]
 
 FEWEST_FACES = 50
 """Fewer complete faces say nothing about what is unusual."""

@@ -1,9 +1,8 @@
 """Landmarks of a video without jitter: the 1 € filter, which rests on still faces and lets moving ones go."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from acrloss.arrays import Float
 
 # Weight of the newest step in the running mean of a coordinate's speed.
 _SPEED_WEIGHT = 0.4

@@ -10,13 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from acrloss import plots
+from acrloss.arrays import Float
 from acrloss.bootstrap import RESAMPLES
 from acrloss.evaluate import THRESHOLDS
 from acrloss.files import write_atomic
 from acrloss.metrics import NORMALIZER_NAMES, area_under_ced, failure_rate, mean_known
 from acrloss.report import ReportContent, Table, write_report
 from acrloss.study import Study
-from acrloss.study_results import Float, Result
+from acrloss.study_results import Result
 
 
 def paired_difference(method: Sequence[Result], reference: Sequence[Result]) -> tuple[float, float, float]:

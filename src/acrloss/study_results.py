@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.errors import DataError
 from acrloss.evaluate import Evaluation, evaluate
 from acrloss.files import write_atomic
@@ -18,8 +18,6 @@ from acrloss.metrics import mean_known
 from acrloss.predictions import read_predictions, read_scored_faces
 from acrloss.shape_model import ShapeModel
 from acrloss.study import Run, Study, run_key
-
-Float = NDArray[np.float64]
 
 FORMAT, VERSION = "acrloss-study-results", 1
 _MAX_BYTES = 200_000_000

@@ -1,14 +1,13 @@
 """How commands speak: results to standard output, everything else to standard error."""
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-Item = TypeVar("Item")
+from acrloss.progress_hook import Item
 
 out = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)

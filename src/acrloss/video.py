@@ -12,8 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float, Image
+from acrloss.boxes import overlap, tight_box
 from acrloss.errors import DataError
 from acrloss.faces import Faces
 from acrloss.files import write_atomic
@@ -21,9 +22,6 @@ from acrloss.images import MAX_PIXELS
 from acrloss.predictor import Predictor
 from acrloss.smooth import OneEuroFilter
 from acrloss.terminal import notes, progress
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 # Mean confidence below which a face is lost.
 _LOST = 0.5
@@ -118,7 +116,7 @@ def _is_face(landmarks: Float, confidence: Float, frame: Image) -> bool:
 
 def _is_among(points: Float, tracks: list[Track], most: float) -> bool:
     """Whether the box around points overlaps that of a track's landmarks by more than `most` of their union."""
-    return any(_overlap(points, track.landmarks) > most for track in tracks)
+    return any(overlap(tight_box(points), tight_box(track.landmarks)) > most for track in tracks)
 
 
 def frames(source: str, seconds: float = 0.0) -> Iterator[tuple[float, Image]]:
@@ -220,12 +218,3 @@ def _rate(capture: Any) -> float:
     """Frames a second; 25 where the source does not say or cannot mean it."""
     rate = float(capture.get(cv2.CAP_PROP_FPS))
     return rate if 0.1 < rate < 1000 else 25.0
-
-
-def _overlap(first: Float, second: Float) -> float:
-    """Intersection over union of the boxes around two sets of points."""
-    low = np.maximum(first.min(axis=0), second.min(axis=0))
-    high = np.minimum(first.max(axis=0), second.max(axis=0))
-    common = float(np.clip(high - low, 0, None).prod())
-    union = float(np.ptp(first, axis=0).prod() + np.ptp(second, axis=0).prod()) - common
-    return common / union if union > 0 else 0.0

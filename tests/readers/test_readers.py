@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -194,7 +195,7 @@ def test_progress_sees_every_face(tmp_path: Path) -> None:
         add_face(tmp_path, stem)
     seen: list[str] = []
 
-    def watch(faces: Iterable[Face]) -> Iterable[Face]:
+    def watch(faces: Iterable[Any], what: str, total: int | None = None) -> Iterable[Any]:
         for face in faces:
             seen.append(Path(face.where).name)
             yield face

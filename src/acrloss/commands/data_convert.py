@@ -38,7 +38,7 @@ def run(parsed: Any) -> None:
         Path(values.dest),
         values.format,
         copy_images=values.copy_images,
-        progress=lambda faces: progress(faces, "copying images", len(annotations)),
+        progress=progress,
     ):
         notes.print(note, markup=False, soft_wrap=True)
     results_in(values.dest)

@@ -62,10 +62,10 @@ def run(parsed: Any) -> None:
             )
         annotations = choose_split(annotations, values.split, values.data)
         if values.boxes == "true":
-            found = predict_annotated(network, annotations, progress=lambda batches, n: progress(batches, "scoring", n))
+            found = predict_annotated(network, annotations, progress=progress)
         else:
             predictor = Predictor(network, detector=values.detector)
-            found = predict_detected(predictor, annotations, progress=lambda faces, n: progress(faces, "scoring", n))
+            found = predict_detected(predictor, annotations, progress=progress)
             count = int(np.isfinite(found).all(axis=(1, 2)).sum())
             notes.print(f"{predictor.detector.name} found {count} of {len(found)} faces; the others are not scored")
         evaluation = evaluate(annotations, found)

@@ -5,7 +5,7 @@ from typing import Any
 
 from acrloss.commands.source import add_data_arguments, read_data
 from acrloss.explore import explore
-from acrloss.terminal import results_in
+from acrloss.terminal import progress, results_in
 
 
 def add_arguments(parser: Any) -> None:
@@ -15,4 +15,4 @@ def add_arguments(parser: Any) -> None:
 
 def run(parsed: Any) -> None:
     _, values = parsed
-    results_in(explore(read_data(values), Path(values.output)))
+    results_in(explore(read_data(values), Path(values.output), progress=progress))

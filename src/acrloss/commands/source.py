@@ -35,7 +35,7 @@ def read_data(values: Any, **options: Any) -> Annotations:
         values.data,
         values.format,
         values.scheme,
-        progress=lambda faces: progress(faces, "reading"),
+        progress=progress,
         **{**options, **values.data_options},
     )
     notes.print(annotations.summary(), markup=False, soft_wrap=True)

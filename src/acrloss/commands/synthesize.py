@@ -5,7 +5,7 @@ from typing import Any
 
 from acrloss.errors import DataError
 from acrloss.synthetic import write_dataset
-from acrloss.terminal import results_in
+from acrloss.terminal import progress, results_in
 
 
 def add_arguments(parser: Any) -> None:
@@ -21,5 +21,5 @@ def run(parsed: Any) -> None:
         raise DataError("--count must be at least 1 and --seed must not be negative")
     if folder.is_dir() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty; give another --output")
-    write_dataset(folder, values.count, values.seed)
+    write_dataset(folder, values.count, values.seed, progress=progress)
     results_in(folder)

@@ -81,7 +81,7 @@ def run(parsed: Any) -> None:
         notes.print("no test or validation faces: nothing to score")
         results_in(folder)
         return
-    predictions = predict_annotated(network, scored, progress=lambda batches, n: progress(batches, "scoring", n))
+    predictions = predict_annotated(network, scored, progress=progress)
     evaluation = evaluate(scored, predictions)
     report = write_run_report(folder, evaluation, command=command)
     print_table(*score_table(evaluation))

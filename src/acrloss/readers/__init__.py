@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
+from acrloss.progress_hook import Progress, no_progress
 from acrloss.readers import aflw19, coco, cofw, cofw68, csv, cvat, imglab, labelme, packed, pts, wflw
 from acrloss.readers.faces import Face, Repeated, collect
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
@@ -62,7 +63,7 @@ def read_annotations(
     scheme: str | Path | Scheme | None = None,
     *,
     repeated: Repeated = "last",
-    progress: Callable[[Iterable[Face]], Iterable[Face]] | None = None,
+    progress: Progress = no_progress,
     **options: Any,
 ) -> Annotations:
     """Read annotated faces.
@@ -119,7 +120,7 @@ def read_annotations(
     skipped: list[str] = []
     faces: Iterable[Face] = read_faces(path, skipped, **options)
     try:
-        return collect(text, faces if progress is None else progress(faces), skipped, chosen, repeated)
+        return collect(text, progress(faces, "reading"), skipped, chosen, repeated)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
 

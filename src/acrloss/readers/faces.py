@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.boxes import overlap, tight_box
 from acrloss.errors import DataError
 from acrloss.images import NO_IMAGE, image_size
 from acrloss.schemes import Scheme, check_flip, generic_scheme, get_scheme, scheme_names
@@ -192,12 +193,12 @@ def _without_repeats(faces: list[Face], skipped: list[str], repeated: Repeated) 
             continue
         if len(members) > _MAX_FACES_PER_IMAGE:
             raise DataError(f"{image}: {len(members)} faces of one image; at most {_MAX_FACES_PER_IMAGE} make sense")
-        boxes = np.stack([_tight_box(faces[i].landmarks) for i in members])
+        boxes = np.stack([tight_box(faces[i].landmarks) for i in members])
         for a, i in enumerate(members):
-            overlaps = _overlap(boxes[a], boxes[a + 1 :]) > _SAME_FACE_OVERLAP
-            for later, overlap in zip(members[a + 1 :], overlaps, strict=True):
+            overlaps = overlap(boxes[a], boxes[a + 1 :]) > _SAME_FACE_OVERLAP
+            for later, overlapping in zip(members[a + 1 :], overlaps, strict=True):
                 same_person = faces[i].person != "" and faces[i].person == faces[later].person
-                if not (overlap or same_person):
+                if not (overlapping or same_person):
                     continue
                 if repeated == "error":
                     raise DataError(
@@ -208,15 +209,3 @@ def _without_repeats(faces: list[Face], skipped: list[str], repeated: Repeated) 
                 dropped.add(i)
                 break
     return [face for i, face in enumerate(faces) if i not in dropped]
-
-
-def _tight_box(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([np.nanmin(landmarks, axis=0), np.nanmax(landmarks, axis=0)])
-
-
-def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of a box with (K, 4) boxes."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=1)
-    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(axis=1) - common
-    return np.asarray(common / np.maximum(union, 1e-12), dtype=np.float64)

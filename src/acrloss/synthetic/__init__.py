@@ -10,7 +10,6 @@ Landmarks are the same to 1e-9 pixels everywhere; pixels are the same for one ve
 """
 
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
+from acrloss.progress_hook import Progress, no_progress
 from acrloss.readers.pts import write_pts
 from acrloss.schemes import get_scheme
 from acrloss.synthetic.person import SMALLEST_SIZE, person_of, sample_face
@@ -108,7 +108,7 @@ def write_dataset(
     count: int,
     seed: int = 0,
     size: int = DEFAULT_SIZE,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = no_progress,
 ) -> Path:
     """Write pictures as JPEG with `.pts` files in sub-folders train, val and test, as `acrloss.readers` reads them.
 
@@ -126,7 +126,7 @@ def write_dataset(
     """
     folder = Path(folder)
     annotations = generate(count, seed, size)
-    for index in progress(range(count)):
+    for index in progress(range(count), "drawing faces", count):
         image, landmarks = render(seed, index, size)
         stem = folder / annotations.splits[index] / f"{annotations.persons[index]}_{index:06d}"
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

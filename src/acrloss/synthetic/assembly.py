@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic import atlas, modes, parts, rasterise, surface
 from acrloss.synthetic.camera import PIVOT, Camera
 from acrloss.synthetic.looks import Person
 
-Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 # Parts in the order in which they are painted; triangles within one are painted from far to near.

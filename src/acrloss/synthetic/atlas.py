@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acrloss.arrays import Float, Image
 from acrloss.synthetic import anatomy, surface
 
-Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
-Image = NDArray[np.uint8]
 
 SIDE = 320
 PER_DEGREE = 1.6

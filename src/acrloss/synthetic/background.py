@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from acrloss.arrays import Image
 
 
 def background(random: np.random.Generator, size: int) -> Image:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from acrloss.arrays import Float
 
 # The head turns about the top of the neck.
 PIVOT = np.array([0.0, 40.0, -10.0])

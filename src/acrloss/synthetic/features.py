@@ -2,16 +2,13 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float, Image
 from acrloss.synthetic import modes, surface
 from acrloss.synthetic.camera import Camera
 from acrloss.synthetic.looks import Person
 from acrloss.synthetic.pen import fill, stroke
 from acrloss.synthetic.person import Face
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 _EYEBALL = 12.5
 _IRIS = 6.2

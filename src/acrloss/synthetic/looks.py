@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic.background import muted
 from acrloss.synthetic.parts import HairStyle
-
-Float = NDArray[np.float64]
 
 # RGB in [0, 255], under white light.
 SKINS = (

@@ -7,12 +7,10 @@ identity, full strength for expressions (0 none, 1 full). All identity fields bu
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic import anatomy, surface
 from acrloss.synthetic.surface import smooth_step
-
-Float = NDArray[np.float64]
 
 LIP_LINE = 69.2
 EYE = np.array([-31.5, 0.0])

@@ -4,14 +4,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float, Image
 from acrloss.synthetic import surface
 from acrloss.synthetic.camera import Camera
 from acrloss.synthetic.pen import fill, stroke
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 _MASKS = ((120, 170, 205), (235, 235, 235), (40, 40, 44), (190, 120, 140))
 _CLEAR = np.array([225.0, 230.0, 235.0])

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic.surface import smooth_step
 
-Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
+from acrloss.arrays import Float, Image
 
 # OpenCV takes positions as integers with this many fractional bits.
 FRACTION_BITS = 4

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic import camera, modes, surface
-
-Float = NDArray[np.float64]
 
 PICTURES_PER_PERSON = 4
 # The shortest side at which a face still has a few pixels an eye.

@@ -3,13 +3,12 @@
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic import surface
 from acrloss.synthetic.atlas import SIDE, Mask, as_mask, curve, empty, face_uv, front, landmark_places
 from acrloss.synthetic.pen import fill, stroke
 
-Float = NDArray[np.float64]
 _Points = list[tuple[float, float]]
 
 

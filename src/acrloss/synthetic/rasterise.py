@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic.pen import FRACTION_BITS, fixed_point
 
-Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 

@@ -2,17 +2,14 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from acrloss.arrays import Float, Image
 from acrloss.synthetic import features, modes, occluders, places, rasterise, surface, texture
 from acrloss.synthetic.assembly import assemble
 from acrloss.synthetic.background import background, muted
 from acrloss.synthetic.looks import Light, sample_light, sample_person
 from acrloss.synthetic.person import deform, generator, person_of, sample_face
 from acrloss.synthetic.sensor import photograph
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
 
 # Drawn at twice the size and averaged, against jagged edges.
 _FINER = 2

@@ -2,9 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from acrloss.arrays import Image
 
 
 def photograph(image: Image, random: np.random.Generator) -> Image:

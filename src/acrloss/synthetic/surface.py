@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic import anatomy
-
-Float = NDArray[np.float64]
 
 CENTRE = np.array([0.0, 15.0, 10.0])
 

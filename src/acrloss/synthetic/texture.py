@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic import places, trimmings
 from acrloss.synthetic.atlas import PER_DEGREE, SIDE, WIDTH, Mask, as_mask, curve, empty, landmark_places, row
 from acrloss.synthetic.looks import Person
 from acrloss.synthetic.pen import FRACTION_BITS, fill, fixed_point, stroke
 
-Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 _BROW_HAIRS = 34

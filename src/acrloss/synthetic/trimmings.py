@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.arrays import Float
 from acrloss.synthetic.atlas import CLOTH, EAR, HAIR, NECK, SIDE, WIDTH, row
 from acrloss.synthetic.looks import Person
 
-Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 
