@@ -23,7 +23,7 @@ from acrloss.evaluate import predict_annotated
 from acrloss.plots import CYCLE, STYLES, save_figure
 from acrloss.predictor import load_model
 from acrloss.readers import read_annotations
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import normalized_landmarks
 
 Float = NDArray[np.float64]

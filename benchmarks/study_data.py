@@ -31,7 +31,7 @@ from acrloss.convert import write_annotations
 from acrloss.crop import CropSpec
 from acrloss.images import read_image
 from acrloss.readers import read_annotations
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import normalized_landmarks, training_split
 
 NOISE = 0.04

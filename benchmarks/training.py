@@ -28,7 +28,7 @@ from acrloss.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.losses import LandmarkLoss, create_loss, loss_names, versioned
 from acrloss.models import create_model
 from acrloss.readers import read_annotations
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import LandmarkTraining, TrainConfig, normalized_landmarks
 
 ROUNDS = 5

@@ -9,7 +9,7 @@ from acrloss.draw import contact_sheet, draw_landmarks, face_tile, save_png
 from acrloss.explore import square_frame
 from acrloss.images import read_image
 from acrloss.readers import read_annotations
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 
 FACES = (20, 45, 85, 160, 130, 225)
 

@@ -19,8 +19,8 @@ from acrloss.readers import read_annotations
 from acrloss.readers.csv import write_faces as write_csv
 from acrloss.readers.pts import image_folder, read_pts
 from acrloss.schemes import Scheme
+from real_data import FACES_300W, needs_300w
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SCHEME = Scheme("four", 4, (1, 0, 2, 3), contours=(((0, 1, 2), True),))
 # Six decimals are written.
 EXACT = 1e-6
@@ -128,11 +128,11 @@ def test_round_trip_of_synthetic_faces(name: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def real_faces() -> Annotations:
-    every = read_annotations(DATA / "300w")
+    every = read_annotations(FACES_300W)
     return every.select(np.arange(0, len(every), 40))
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the real data set ../shared/data is not here")
+@needs_300w
 @pytest.mark.parametrize("name", WRITERS)
 def test_round_trip_of_real_faces(name: str, real_faces: Annotations, tmp_path: Path) -> None:
     faces = real_faces

@@ -16,13 +16,12 @@ from acrloss.data_check import KINDS, DataCheck, check_data, find_problems, summ
 from acrloss.readers import read_annotations
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
 from acrloss.synthetic import generate
+from real_data import FACES_300W, FACES_YTF68, needs_300w, needs_ytf68
 
 SCHEME = get_scheme("ibug68")
 FLIP = list(SCHEME.flip)
 SIZE = 160
 COUNT = 80
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data set ../shared/data is not here")
 
 
 def picture(seed: int) -> NDArray[np.uint8]:
@@ -225,16 +224,17 @@ def test_page_and_report(pictures: list[str], tmp_path: Path) -> None:
     assert summary_rows(checked)[0][0] == "pictures in two splits"
 
 
-@needs_data
+@needs_ytf68
+@needs_300w
 @pytest.mark.slow
 def test_what_is_known_of_the_real_data() -> None:
-    faces = read_annotations(DATA / "ytf68", repeated="keep")
+    faces = read_annotations(FACES_YTF68, repeated="keep")
     checked = find_problems(faces)
     assert len(checked.of_kind("annotated twice")) == 617
     assert not checked.of_kind("split leak")
     assert not checked.of_kind("person leak")
     assert "Chris_Cirino_30.jpg" in checked.of_kind("shape")[0].message
-    leaks = find_problems(read_annotations(DATA / "300w")).of_kind("split leak")
+    leaks = find_problems(read_annotations(FACES_300W)).of_kind("split leak")
     # LFPW holds these photographs in its training and its test set.
     assert [sorted(Path(image).name for image in leak.images) for leak in leaks] == [
         ["image_0096.jpg", "image_0828.jpg"],

@@ -1,6 +1,5 @@
 """Face detectors behind their one interface."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,9 @@ from acrloss import detect
 from acrloss.detect import ScaledDetector, create_detector, detector_names, installed_detectors
 from acrloss.errors import DataError
 from acrloss.images import read_image
+from real_data import FACES_300W
 
-FACES = Path(__file__).parents[2] / "shared" / "data" / "300w" / "afw"
+FACES = FACES_300W / "afw"
 
 
 def test_boxes_come_back_in_pixels_of_the_image() -> None:

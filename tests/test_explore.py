@@ -12,9 +12,9 @@ from acrloss.annotations import Annotations
 from acrloss.draw import save_png
 from acrloss.errors import DataError
 from acrloss.explore import explore, square_frame
-from acrloss.schedule import ModeSchedule
 from acrloss.schemes import Scheme
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.schedule import ModeSchedule
+from acrloss.shapes.shape_model import ShapeModel
 
 SQUARE = Scheme(
     name="square", num_landmarks=6, flip=(1, 0, 3, 2, 5, 4), contours=(((0, 1, 3, 2), True), ((4, 5), False))

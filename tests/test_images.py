@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from acrloss import images
 from acrloss.errors import DataError
 from acrloss.images import image_size, read_image
+from real_data import FACES_300W, needs_300w
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LOSSLESS = [".png", ".bmp", ".tif", ".ppm"]
 
 
@@ -268,9 +268,9 @@ def test_a_changed_byte_never_crashes(position: int, value: int, tmp_path_factor
     assert image.shape == (height, width, 3)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the real data set ../shared/data is not here")
+@needs_300w
 def test_real_photographs_equal_opencv() -> None:
-    for path in sorted((DATA / "300w" / "afw").glob("*.jpg"))[:20]:
+    for path in sorted((FACES_300W / "afw").glob("*.jpg"))[:20]:
         expected = opencv(path)
         np.testing.assert_array_equal(read_image(str(path)), expected)
         assert image_size(str(path)) == (expected.shape[1], expected.shape[0])

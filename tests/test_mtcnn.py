@@ -14,9 +14,9 @@ from acrloss.errors import DataError
 from acrloss.images import read_image
 from acrloss.mtcnn import MTCNN
 from acrloss.readers.pts import read_pts
+from real_data import FACES_300W, needs_300w
 
-FACES = Path(__file__).resolve().parents[2] / "shared" / "data" / "300w" / "afw"
-needs_data = pytest.mark.skipif(not FACES.exists(), reason="the real data set ../shared/data/300w is not here")
+FACES = FACES_300W / "afw"
 
 Image = NDArray[np.uint8]
 
@@ -39,7 +39,7 @@ def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(both / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - both))
 
 
-@needs_data
+@needs_300w
 def test_finds_a_real_face_wherever_it_is(mtcnn: MTCNN) -> None:
     image, tight = real_face()
     boxes, scores = mtcnn(image)
@@ -61,7 +61,7 @@ def test_finds_a_real_face_wherever_it_is(mtcnn: MTCNN) -> None:
 
 
 # What the package's own code finds, repaired and with the same least face and pyramid.
-@needs_data
+@needs_300w
 @pytest.mark.parametrize(
     ("name", "box", "score"),
     [
@@ -77,7 +77,7 @@ def test_agrees_with_the_package(mtcnn: MTCNN, name: str, box: tuple[float, floa
     assert scores[0] == pytest.approx(score, abs=5e-4)
 
 
-@needs_data
+@needs_300w
 def test_finds_a_face_that_the_picture_cuts_off(mtcnn: MTCNN) -> None:
     image, _ = real_face()
     whole, _ = mtcnn(image)
@@ -88,7 +88,7 @@ def test_finds_a_face_that_the_picture_cuts_off(mtcnn: MTCNN) -> None:
     assert overlap(boxes[0] + np.tile(corner, 2), whole[0]) > 0.75
 
 
-@needs_data
+@needs_300w
 def test_a_picture_full_of_faces_gives_so_many_and_no_more(mtcnn: MTCNN) -> None:
     image, _ = real_face()
     x0, y0, x1, y1 = mtcnn(image)[0][0].clip(0).astype(int)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from acrloss import plots
 from acrloss.schemes import Scheme, get_scheme
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 
 IBUG = get_scheme("ibug68")
 NORMALIZER = "inter-ocular distance"

@@ -21,9 +21,9 @@ from acrloss.readers import read_annotations
 from acrloss.readers.pts import write_pts
 from acrloss.run_report import write_predictions
 from acrloss.schemes import generic_scheme, get_scheme
+from real_data import COFW68, needs_cofw68
 
 Float = NDArray[np.float64]
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 IMAGES = [
     "/data/300w/lfpw/trainset/image_0001.png",
     "/data/300w/lfpw/testset/image_0001.png",
@@ -299,7 +299,7 @@ def test_a_damaged_archive_gives_landmarks_or_one_clear_error(tmp_path: Path, at
     assert "\n" not in message
 
 
-@pytest.mark.skipif(not (SHARED / "cofw68").is_dir(), reason="the COFW-68 benchmark is not in ../shared")
+@needs_cofw68
 @pytest.mark.parametrize(
     ("method", "nme", "failures"), [("RCPR-occ_300w", "8.76", "20.12"), ("TCDCN_CFOW68", "7.66", "16.17")]
 )
@@ -308,7 +308,7 @@ def test_cofw68_gives_the_published_figures(
 ) -> None:
     from acrloss.cli import main
 
-    data = SHARED / "cofw68"
+    data = COFW68
     file = os.path.relpath(data / "results" / f"{method}.txt")
     assert main(["evaluate", "--predictions", file, "--data", str(data), "--output", str(tmp_path)]) == 0
     plain = json.loads((tmp_path / "evaluation.json").read_text())

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,9 +6,7 @@ from acrloss.readers import read_annotations
 from acrloss.scheme_maps import map_landmarks, scheme_maps
 from acrloss.schemes import check_flip, get_scheme
 from conftest import mean_face
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "300w"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data set ../shared/data/300w is not here")
+from real_data import FACES_300W, needs_300w
 
 
 def numbered(count: int) -> NDArray[np.float64]:
@@ -81,9 +77,9 @@ def test_unknown_maps_and_wrong_shapes() -> None:
         map_landmarks(numbered(68), "wflw98", "ibug68")
 
 
-@needs_data
+@needs_300w
 def test_68_to_29_on_real_faces_is_a_mirror_symmetric_shape() -> None:
-    faces = read_annotations(DATA / "lfpw" / "testset").landmarks
+    faces = read_annotations(FACES_300W / "lfpw" / "testset").landmarks
     mapped = map_landmarks(faces, "ibug68", "cofw29")
     # What has no counterpart lies on its counterpart's place for this check: only the others can be wrong.
     mapped[:, [5, 7, 16, 17]] = mapped[:, [4, 6, 12, 14]]

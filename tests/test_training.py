@@ -15,7 +15,7 @@ from acrloss.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.models import LandmarkNet
 from acrloss.readers import read_annotations
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import (
     ModelConfig,
     OptimConfig,

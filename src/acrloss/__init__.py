@@ -35,17 +35,17 @@ if TYPE_CHECKING:
         wing_loss,
     )
     from acrloss.predictor import Predictor as Predictor
-    from acrloss.schedule import ModeSchedule
-    from acrloss.shape_model import ShapeModel
+    from acrloss.shapes.schedule import ModeSchedule
+    from acrloss.shapes.shape_model import ShapeModel
 
 __version__ = "0.1.0"
 
 # Where names live that are not in acrloss.losses.
 _HOMES = {
     "Faces": "acrloss.faces",
-    "ModeSchedule": "acrloss.schedule",
+    "ModeSchedule": "acrloss.shapes.schedule",
     "Predictor": "acrloss.predictor",
-    "ShapeModel": "acrloss.shape_model",
+    "ShapeModel": "acrloss.shapes.shape_model",
 }
 
 # Without Faces and Predictor: `from acrloss import *` must work where nothing but torch and NumPy is installed.

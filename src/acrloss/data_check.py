@@ -27,7 +27,7 @@ from acrloss.images import NO_IMAGE, read_image
 from acrloss.progress_hook import Progress, no_progress
 from acrloss.report import ReportContent, write_report
 from acrloss.schemes import Scheme, check_flip
-from acrloss.shape_outliers import ShapeJudge, robust_z
+from acrloss.shapes.outliers import ShapeJudge, robust_z
 from acrloss.threads import in_threads
 
 KINDS = {
@@ -50,7 +50,7 @@ KINDS = {
 """Kind of finding -> its title and what it means, by what it does to a trained network."""
 
 SHAPE_Z = 4.0
-"""Robust z (`acrloss.shape_outliers.robust_z`) from which a shape is unusual. On 300-W, 7 of 2570 faces."""
+"""Robust z (`acrloss.shapes.outliers.robust_z`) from which a shape is unusual. On 300-W, 7 of 2570 faces."""
 LANDMARK_Z = 3.0
 """The same for a face's most surprising landmark. On 300-W, 29 faces; two in three of them wrongly annotated."""
 _ORDINARY_Z = 3.0

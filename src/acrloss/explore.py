@@ -21,8 +21,9 @@ from acrloss.files import write_atomic
 from acrloss.images import read_image
 from acrloss.progress_hook import Progress, no_progress
 from acrloss.report import ReportContent, write_report
-from acrloss.schedule import ModeSchedule
-from acrloss.shape_model import Rule, ShapeModel
+from acrloss.shapes.difficulty import Rule
+from acrloss.shapes.schedule import ModeSchedule
+from acrloss.shapes.shape_model import ShapeModel
 
 Drawing = tuple[str, str, Callable[[], Figure]]
 """File name without suffix, caption, and what draws it."""

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acrloss.arrays import Float
 from acrloss.errors import DataError
-from acrloss.shape_outliers import align_faces
+from acrloss.shapes.alignment import align_faces
 
 Complex = NDArray[np.complex128]
 
@@ -60,7 +60,8 @@ def propose_flip(landmarks: ArrayLike) -> FlipProposal:
     The same is done on 20 random halves of the faces: where they disagree the pair is doubtful.
 
     Raises:
-        DataError: there is one landmark only, or no mean shape can be made (see `acrloss.shape_outliers.align_faces`).
+        DataError: there is one landmark only, or no mean shape can be made (see
+            `acrloss.shapes.alignment.align_faces`).
         ValueError: another shape of array.
     """
     if np.asarray(landmarks).shape[1:2] == (1,):

@@ -32,7 +32,8 @@ from acrloss.metrics import area_under_ced, failure_rate
 
 if TYPE_CHECKING:
     from acrloss.schemes import Scheme
-    from acrloss.shape_model import Rule, ShapeModel
+    from acrloss.shapes.difficulty import Rule
+    from acrloss.shapes.shape_model import ShapeModel
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2",

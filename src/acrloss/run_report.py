@@ -17,7 +17,7 @@ from acrloss.files import write_atomic
 from acrloss.images import read_image
 from acrloss.metrics import NORMALIZER_NAMES, mean_known
 from acrloss.report import ReportContent, Table, write_report
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 
 DRAWN_FACES = 12
 

@@ -16,7 +16,7 @@ from acrloss.evaluate import Evaluation, evaluate
 from acrloss.files import write_atomic
 from acrloss.metrics import mean_known
 from acrloss.predictions import read_predictions, read_scored_faces
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.study import Run, Study, run_key
 
 FORMAT, VERSION = "acrloss-study-results", 1

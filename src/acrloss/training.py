@@ -35,8 +35,8 @@ from acrloss.losses import ACRLoss, LandmarkLoss, create_loss
 from acrloss.metrics import NormalizedMeanError, available_normalizers
 from acrloss.models import LandmarkNet, create_model
 from acrloss.progress import TrainingProgress
-from acrloss.schedule import ModeSchedule
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.schedule import ModeSchedule
+from acrloss.shapes.shape_model import ShapeModel
 
 
 @dataclass(frozen=True)

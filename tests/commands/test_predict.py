@@ -18,8 +18,9 @@ from acrloss.models import create_model
 from acrloss.readers import read_annotations
 from acrloss.readers.pts import read_pts
 from acrloss.schemes import get_scheme
+from real_data import FACES_300W
 
-FACES = Path(__file__).parents[3] / "shared" / "data" / "300w" / "lfpw" / "testset"
+FACES = FACES_300W / "lfpw" / "testset"
 
 
 @pytest.fixture(scope="module")

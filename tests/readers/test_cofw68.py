@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matlab import write_cofw, write_mat5
 
 from acrloss.crop import CropSpec
 from acrloss.dataset import LandmarkDataset
@@ -10,9 +9,8 @@ from acrloss.errors import DataError
 from acrloss.images import image_size, read_image
 from acrloss.readers import read_annotations
 from acrloss.readers.cofw68 import recognises
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "cofw68"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data set ../shared/data/cofw68 is not here")
+from matlab import write_cofw, write_mat5
+from real_data import COFW68, needs_cofw68
 
 POINTS = np.random.default_rng(68).uniform(1, 50, (68, 2))
 OCCLUDED = (np.arange(68) % 3 == 0)[None].astype(np.uint8)
@@ -88,16 +86,18 @@ def test_bad_files_are_left_out(tmp_path: Path) -> None:
         read_annotations(tmp_path.parent, format="cofw68")
 
 
-@needs_data
+@needs_cofw68
 def test_real_annotations_have_the_base_of_the_published_predictions() -> None:
-    faces = read_annotations(DATA)
+    faces = read_annotations(COFW68)
     assert len(faces) == 507
     assert faces.skipped == ()
     assert 0.76 < faces.visible.mean() < 0.78
     # Boxes lie over the faces.
     tight = faces.landmark_boxes()
     assert np.median(np.abs(faces.boxes - tight)) < 5
-    lines = [line.split() for line in (DATA / "results" / "RCPR-occ_300w.txt").read_text().splitlines() if line.strip()]
+    lines = [
+        line.split() for line in (COFW68 / "results" / "RCPR-occ_300w.txt").read_text().splitlines() if line.strip()
+    ]
     predicted = np.empty_like(faces.landmarks)
     for i in range(0, len(lines), 4):
         predicted[int(lines[i][0]) - 1] = np.array(lines[i + 1 : i + 3], dtype=float).T - 1

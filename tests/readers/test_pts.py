@@ -13,8 +13,7 @@ from acrloss.errors import DataError
 from acrloss.readers import read_annotations
 from acrloss.readers.faces import Face
 from acrloss.readers.pts import OFFICIAL_FACES, read_faces, read_pts, recognises, write_pts
-
-REAL = Path(__file__).parents[3] / "shared" / "data" / "300w"
+from real_data import FACES_300W, needs_300w
 
 THREE = np.array([[0.0, 0.0], [9.5, 2.25], [-3.0, 4.0]])
 
@@ -225,9 +224,9 @@ def test_the_official_folders_say_how_many_faces_the_protocol_has(faces_300w: Pa
     assert mine.official_faces == {}
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="300-W is not in ../shared")
+@needs_300w
 def test_300w_as_it_is_read_without_options() -> None:
-    faces = read_annotations(REAL)
+    faces = read_annotations(FACES_300W)
     assert Counter(faces.splits) == {"train": 2012, "test": 558}
     assert {tag: len(faces.subset(tag)) for tag in faces.subset_names} == {"challenging": 4, "common": 554, "full": 558}
     assert "challenging 4 of the official 135, common 554, full 558 of the official 689" in faces.summary()

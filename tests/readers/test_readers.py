@@ -17,9 +17,7 @@ from acrloss.readers import FORMATS, read_annotations
 from acrloss.readers.faces import Face
 from acrloss.readers.pts import write_pts
 from acrloss.schemes import Scheme, get_scheme, save_scheme
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data set ../shared/data is not here")
+from real_data import FACES_300W, FACES_YTF68, needs_300w, needs_ytf68
 
 MARKS = np.random.default_rng(0).uniform(5, 55, size=(68, 2))
 
@@ -218,11 +216,11 @@ def test_synthetic_sources() -> None:
         read_annotations("synthetic:3", scheme="cofw29")
 
 
-@needs_data
+@needs_300w
 def test_real_300w_has_the_official_splits() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        faces = read_annotations(DATA / "300w")
+        faces = read_annotations(FACES_300W)
     assert len(faces) == 2570
     assert faces.skipped == ()
     assert Counter(faces.splits) == {"train": 2012, "test": 558}
@@ -234,21 +232,21 @@ def test_real_300w_has_the_official_splits() -> None:
     assert faces.visible.all()
 
 
-@needs_data
+@needs_300w
 def test_real_300w_folder_alone_keeps_its_split() -> None:
-    faces = read_annotations(DATA / "300w" / "helen" / "testset")
+    faces = read_annotations(FACES_300W / "helen" / "testset")
     assert len(faces) == 330
     assert set(faces.splits) == {"test"}
     assert faces.subset_names == ["common", "full"]
-    assert set(read_annotations(DATA / "300w" / "ibug").splits) == {"test"}
+    assert set(read_annotations(FACES_300W / "ibug").splits) == {"test"}
 
 
-@needs_data
+@needs_ytf68
 def test_real_video_faces_keep_one_annotation_of_a_frame() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        every = read_annotations(DATA / "ytf68", repeated="keep")
-        faces = read_annotations(DATA / "ytf68")
+        every = read_annotations(FACES_YTF68, repeated="keep")
+        faces = read_annotations(FACES_YTF68)
     assert Counter(every.splits) == {"train": 2368, "val": 354, "test": 664}
     assert len(set(every.persons)) == 277
     assert every.skipped == ()

@@ -17,7 +17,7 @@ import numpy as np
 from jsonargparse import ArgumentError, ArgumentParser
 
 from acrloss.errors import DataError
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.study import Run, Study, read_study, train_all
 from acrloss.study_report import by_method, score_table, write_study_report
 from acrloss.study_results import Result, keep_old_results, read_results, result_of, write_results

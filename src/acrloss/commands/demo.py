@@ -15,7 +15,7 @@ from acrloss.predictions import read_predictions
 from acrloss.pretrained import find_packaged
 from acrloss.readers import read_annotations
 from acrloss.run_report import comparison_table, write_run_report
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.terminal import notes, print_table, results_in
 
 BACKBONE = "efficientnet_lite0"

@@ -17,7 +17,7 @@ from acrloss.losses.rle import RLELoss, rle_loss
 from acrloss.losses.smooth_l1 import SmoothL1Loss, smooth_l1_loss
 from acrloss.losses.soft_wing import SoftWingLoss, soft_wing_loss
 from acrloss.losses.wing import WingLoss, wing_loss
-from acrloss.shape_model import ShapeModel
+from acrloss.shapes.shape_model import ShapeModel
 
 __all__ = [
     "ACRControlLoss",

@@ -9,13 +9,10 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from acrloss.landmarks import Kind, Landmarks, as_landmarks, like, values_can_be_checked, visible
 from acrloss.losses.base import LandmarkLoss, Reduction, Unit, capped, check_positive, difference, paired, reduce
-from acrloss.schedule import ModeSchedule
-from acrloss.shape_model import (
+from acrloss.shapes.difficulty import (
     Per,
     Rule,
-    ShapeModel,
     check_faces,
     check_per_and_clamp,
     compute_dtype,
@@ -24,6 +21,9 @@ from acrloss.shape_model import (
     input_eps,
     smooth_faces,
 )
+from acrloss.shapes.landmarks import Kind, Landmarks, as_landmarks, like, values_can_be_checked, visible
+from acrloss.shapes.schedule import ModeSchedule
+from acrloss.shapes.shape_model import ShapeModel
 
 Curve: TypeAlias = Literal["paper", "continuous", "smooth", "likelihood"]
 Offset: TypeAlias = Literal["paper", "continuous"]

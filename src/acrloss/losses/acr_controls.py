@@ -7,10 +7,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from acrloss.landmarks import Kind, Landmarks, as_landmarks, like, visible
 from acrloss.losses.acr import ACRLoss
 from acrloss.losses.base import paired
-from acrloss.shape_model import ShapeModel, check_faces, smooth_faces
+from acrloss.shapes.difficulty import check_faces, smooth_faces
+from acrloss.shapes.landmarks import Kind, Landmarks, as_landmarks, like, visible
+from acrloss.shapes.shape_model import ShapeModel
 
 Phi: TypeAlias = Literal[
     "own", "inverted", "shuffled", "random", "average", "inverted average", "online", "zero", "half", "one"

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from acrloss.landmarks import Landmarks, as_landmarks, values_can_be_checked
+from acrloss.shapes.landmarks import Landmarks, as_landmarks, values_can_be_checked
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Unit: TypeAlias = Literal["crop", "pixel", "interocular"] | float

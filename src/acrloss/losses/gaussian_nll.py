@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from acrloss.landmarks import Landmarks, visible
 from acrloss.losses.base import Reduction, SpreadLoss, difference, paired, reduce
+from acrloss.shapes.landmarks import Landmarks, visible
 
 LOG_VARIANCE_RANGE = (-15.0, 15.0)
 

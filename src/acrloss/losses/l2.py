@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from acrloss.landmarks import Landmarks, visible
 from acrloss.losses.base import (
     LandmarkLoss,
     Reduction,
@@ -11,6 +10,7 @@ from acrloss.losses.base import (
     paired,
     reduce,
 )
+from acrloss.shapes.landmarks import Landmarks, visible
 
 
 def l2_loss(pred: Landmarks, target: Landmarks, reduction: Reduction = "mean") -> Tensor:

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from acrloss.landmarks import Landmarks, visible
 from acrloss.losses.base import Reduction, SpreadLoss, Unit, difference, paired, reduce
+from acrloss.shapes.landmarks import Landmarks, visible
 
 LOG_SCALE_RANGE = (-12.0, 12.0)
 

@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from acrloss.landmarks import Landmarks, visible
 from acrloss.losses.base import (
     LandmarkLoss,
     Reduction,
@@ -13,6 +12,7 @@ from acrloss.losses.base import (
     paired,
     reduce,
 )
+from acrloss.shapes.landmarks import Landmarks, visible
 
 
 def smooth_l1_loss(pred: Landmarks, target: Landmarks, beta: float = 1.0, reduction: Reduction = "mean") -> Tensor:

@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from acrloss.landmarks import Landmarks, visible
 from acrloss.losses.base import (
     LandmarkLoss,
     Reduction,
@@ -13,6 +12,7 @@ from acrloss.losses.base import (
     paired,
     reduce,
 )
+from acrloss.shapes.landmarks import Landmarks, visible
 
 
 def soft_wing_loss(

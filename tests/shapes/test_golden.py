@@ -1,16 +1,14 @@
 """Shape model, Φ, losses and gradients against an independent NumPy oracle on 250 real faces (COFW-68)."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from acrloss import ACRLoss, ShapeModel, acr_loss
+from real_data import GOLDEN, needs_golden
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden" / "acr_cofw68_1_250.npz"
-pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason=f"the golden file is not there: {GOLDEN}")
+pytestmark = needs_golden
 
 SHARES = (80, 85, 90, 95, 97)
 RULES = (("modes", "count"), ("variance", "variance"))  # the file's name of a rule, ours

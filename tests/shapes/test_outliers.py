@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from acrloss.errors import DataError
 from acrloss.schemes import get_scheme
-from acrloss.shape_outliers import ShapeJudge, align_faces, robust_z
+from acrloss.shapes.alignment import align_faces
+from acrloss.shapes.outliers import ShapeJudge, robust_z
 from acrloss.synthetic import generate
 
 Float = NDArray[np.float64]
