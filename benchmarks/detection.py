@@ -7,8 +7,8 @@
 - extra: detections, of a hundred images, that are none of the annotated faces; in photographs some are faces all the
   same
 - centre, size: how far the boxes lie from the boxes around the landmarks, once mapped to these as a network does it
-  (`acrloss.box_map`): root mean square distance of the centres, in % of the side, and spread of the logarithm of the
-  size, in %. It is what the training's jitter of boxes must cover.
+  (`acrloss.detection.box_map`): root mean square distance of the centres, in % of the side, and spread of the
+  logarithm of the size, in %. It is what the training's jitter of boxes must cover.
 - ms: median of an image; OpenCV has one thread
 """
 
@@ -18,9 +18,9 @@ import time
 import cv2
 import numpy as np
 
-from acrloss.box_map import fit_box_map
 from acrloss.boxes import best_match
-from acrloss.detect import create_detector, installed_detectors
+from acrloss.detection.box_map import fit_box_map
+from acrloss.detection.installed import create_detector, installed_detectors
 from acrloss.images import read_image
 from acrloss.readers import read_annotations
 

@@ -325,7 +325,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path, default=BUILD / "inference.json")
     options = parser.parse_args()
-    from acrloss.box_map import fit_box_map
+    from acrloss.detection.box_map import fit_box_map
     from acrloss.errors import DataError
     from acrloss.files import write_atomic
 

@@ -11,7 +11,7 @@ from acrloss.augment import Augmentation
 from acrloss.calibrate import detected_boxes, fit_confidence, fit_detector_boxes, fit_landmark_boxes
 from acrloss.crop import CropSpec
 from acrloss.dataset import LandmarkDataset
-from acrloss.detect import Detections
+from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.models import LandmarkNet, create_model
 from acrloss.readers import read_annotations

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from acrloss import export as module
-from acrloss.box_map import BoxMap
 from acrloss.crop import CropSpec
+from acrloss.detection.box_map import BoxMap
 from acrloss.errors import DataError
 from acrloss.export import TOLERANCE, export, quantization_crops, quantize, sample_crops
 from acrloss.images import read_image

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image as PIL
 
 from acrloss.annotations import Annotations
-from acrloss.box_map import BoxMap
 from acrloss.crop import CropSpec
-from acrloss.detect import Detections
+from acrloss.detection.box_map import BoxMap
+from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.predictor import Predictor, as_rgb, check_boxes, image_files, roll
 from acrloss.schemes import Scheme, generic_scheme, get_scheme

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from acrloss.detect import Detections
+from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.predictor import Predictor
 from acrloss.video import Tracker, frames, predict_video

@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float
 from acrloss.augment import Augmentation
-from acrloss.box_map import fit_box_map
 from acrloss.boxes import best_match
 from acrloss.dataset import EpochSampler, LandmarkDataset
-from acrloss.detect import Detector
+from acrloss.detection.box_map import fit_box_map
+from acrloss.detection.detector import Detector
 from acrloss.errors import DataError
 from acrloss.images import read_image
 from acrloss.models import LandmarkNet

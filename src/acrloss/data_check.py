@@ -26,7 +26,8 @@ from acrloss.files import write_atomic
 from acrloss.images import NO_IMAGE, read_image
 from acrloss.progress_hook import Progress, no_progress
 from acrloss.report import ReportContent, write_report
-from acrloss.schemes import Scheme, check_flip
+from acrloss.schemes import Scheme
+from acrloss.schemes.mirror import check_flip
 from acrloss.shapes.outliers import ShapeJudge, robust_z
 from acrloss.threads import in_threads
 

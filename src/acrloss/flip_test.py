@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.arrays import Float
-from acrloss.box_map import BoxMap
 from acrloss.crop import CropSpec
+from acrloss.detection.box_map import BoxMap
 from acrloss.errors import DataError
 from acrloss.predictor import Localizer
 from acrloss.schemes import Scheme

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from acrloss.box_map import BoxMap, box_maps_from
 from acrloss.crop import CropSpec
+from acrloss.detection.box_map import BoxMap, box_maps_from
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.pretrained import PACKAGED, find_packaged, load_into, load_weight_file

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.arrays import Float
-from acrloss.box_map import box_maps_from
 from acrloss.crop import CropSpec
+from acrloss.detection.box_map import box_maps_from
 from acrloss.errors import DataError
 from acrloss.schemes import Scheme
 

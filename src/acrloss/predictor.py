@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acrloss.arrays import Float, Image
-from acrloss.box_map import BoxMap
 from acrloss.crop import CropSpec, crop_matrix, to_image, warp
-from acrloss.detect import Detections, Detector, create_detector
+from acrloss.detection.box_map import BoxMap
+from acrloss.detection.detector import Detections, Detector
+from acrloss.detection.installed import create_detector
 from acrloss.errors import DataError
 from acrloss.faces import Faces
 from acrloss.images import read_image
@@ -101,7 +102,7 @@ class Predictor:
         """
         Args:
             model: a packaged model's name, a run folder, a .safetensors or .onnx file, or a network.
-            detector: "auto", a name (see `acrloss.detect`), or your own. It is created when it is first needed.
+            detector: "auto", a name (see `acrloss.detection.installed`), or your own. It is created when first needed.
             threads: CPU threads of the network; 0 leaves the library's choice.
             refine: look at each face a second time.
 

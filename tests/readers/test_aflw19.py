@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matlab import write_mat5
 
 from acrloss.errors import DataError
 from acrloss.readers import aflw19, read_annotations
 from acrloss.readers.aflw19 import read_faces, recognises
+from matlab import write_mat5
 
 MARKS = np.random.default_rng(19).uniform(5, 75, (5, 19, 2)).round(4)
 NAMES = ["0/image00002.jpg", "2/image00013.jpg", "2/image00013.jpg", "3/b.jpg", "3/c.jpg"]

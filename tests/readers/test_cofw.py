@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matlab import write_cofw
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
 from acrloss.images import image_size, read_image
 from acrloss.readers import read_annotations
 from acrloss.readers.cofw import read_faces, recognises
+from matlab import write_cofw
 
 RNG = np.random.default_rng(29)
 COLOUR = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)

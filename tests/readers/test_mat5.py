@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matlab import Order, element, header, matrix, write_mat5
 
 from acrloss.errors import DataError
 from acrloss.readers.mat5 import is_mat5, read_mat5
+from matlab import Order, element, header, matrix, write_mat5
 
 TABLE = np.arange(12.0).reshape(4, 3) / 8
 

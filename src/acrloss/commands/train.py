@@ -16,7 +16,7 @@ from jsonargparse import Namespace
 from acrloss.annotations import Annotations
 from acrloss.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
 from acrloss.commands.source import add_data_arguments, read_data
-from acrloss.detect import create_detector, installed_detectors
+from acrloss.detection.installed import create_detector, installed_detectors
 from acrloss.errors import DataError
 from acrloss.evaluate import evaluate, predict_annotated
 from acrloss.files import write_atomic

@@ -89,7 +89,7 @@ def read_annotations(
         DataError: nothing usable was found, the format is not recognised, or the scheme does not fit.
 
     Warns:
-        UserWarning: the flip pairs do not mirror these faces, see `acrloss.schemes.check_flip`.
+        UserWarning: the flip pairs do not mirror these faces, see `acrloss.schemes.mirror.check_flip`.
     """
     text = str(source)
     chosen: Scheme | Literal["generic"] | None

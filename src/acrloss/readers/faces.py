@@ -16,7 +16,8 @@ from acrloss.annotations import Annotations
 from acrloss.boxes import overlap, tight_box
 from acrloss.errors import DataError
 from acrloss.images import NO_IMAGE, image_size
-from acrloss.schemes import Scheme, check_flip, generic_scheme, get_scheme, scheme_names
+from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
+from acrloss.schemes.mirror import check_flip
 
 Repeated = Literal["last", "keep", "error"]
 

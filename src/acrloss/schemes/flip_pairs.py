@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from acrloss.arrays import Float
 from acrloss.errors import DataError
+from acrloss.schemes.mirror import Complex, mirror
 from acrloss.shapes.alignment import align_faces
-
-Complex = NDArray[np.complex128]
 
 _ANGLES = np.radians(np.arange(-30.0, 30.5, 2.5))
 _ROUNDS = 20
@@ -95,12 +94,12 @@ def _refined(faces: Complex, shape: Complex) -> tuple[NDArray[np.intp], Complex]
     shape = shape * np.exp(-1j * angle)
     for _ in range(_ROUNDS):
         if len(faces) > 1:
-            mirrored, turn = _mirror(faces, flip)
+            mirrored, turn = mirror(faces, flip)
             best = np.argsort(np.abs(mirrored - faces).mean(axis=1))[: max(_FEWEST, len(faces) // 5)]
             # Half the turn that lays the mirror image over a face makes the face upright.
             shape = (faces[best] / np.sqrt(turn[best])).mean(axis=0)
         else:
-            shape = shape / np.sqrt(_mirror(shape[None], flip)[1][0])
+            shape = shape / np.sqrt(mirror(shape[None], flip)[1][0])
         shape = shape - shape.mean()
         shape = shape / np.sqrt((np.abs(shape) ** 2).mean())
         again = _matching(_distances(shape))
@@ -108,16 +107,6 @@ def _refined(faces: Complex, shape: Complex) -> tuple[NDArray[np.intp], Complex]
             break
         flip = again
     return flip, shape
-
-
-def _mirror(faces: Complex, flip: NDArray[np.intp]) -> tuple[Complex, Complex]:
-    """Faces (N, M) mirrored, permuted and turned to lie over themselves; and the turns (N, 1)."""
-    faces = faces - faces.mean(axis=1, keepdims=True)
-    mirrored = -np.conj(faces)[:, flip]
-    turn = (faces * np.conj(mirrored)).sum(axis=1, keepdims=True)
-    length = np.abs(turn)
-    turn = np.where(length > 0, turn / np.where(length > 0, length, 1), 1)
-    return mirrored * turn, turn
 
 
 def _distances(shape: Complex) -> Float:

@@ -3,8 +3,9 @@ import pytest
 from numpy.typing import NDArray
 
 from acrloss.readers import read_annotations
-from acrloss.scheme_maps import map_landmarks, scheme_maps
-from acrloss.schemes import check_flip, get_scheme
+from acrloss.schemes import get_scheme
+from acrloss.schemes.maps import map_landmarks, scheme_maps
+from acrloss.schemes.mirror import check_flip
 from conftest import mean_face
 from real_data import FACES_300W, needs_300w
 

@@ -1,13 +1,5 @@
-"""Finding the faces of a photograph: one small interface, and the detectors whose weights come in a package.
+"""What a face detector is, and how one of small pictures looks at pictures of any size."""
 
-- "yuface" (libfacedetection, BSD-3-Clause): compiled in, milliseconds a picture; x86-64 Linux and Windows, Python 3.10
-  and 3.11.
-- "mtcnn" (`acrloss.mtcnn`, MIT): slower, and for every machine that onnxruntime is for.
-
-`benchmarks/detection.py` measures them.
-"""
-
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,10 +8,10 @@ import cv2
 import numpy as np
 
 from acrloss.arrays import Float, Image
-from acrloss.errors import DataError
 
 # Detectors look at a picture of at most this side first, and at the larger one only where they find nothing.
 _FIRST_SIDE, _SECOND_SIDE = 640, 1280
+
 # Fewer pixels hold no face that could be aligned.
 _SMALLEST_SIDE = 16
 
@@ -95,70 +87,3 @@ class ScaledDetector:
         sure = (scores >= self._threshold) & np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         order = np.flatnonzero(sure)[np.argsort(-scores[sure], kind="stable")]
         return Detections(boxes[order], scores[order])
-
-
-def _create_yuface() -> Detector:
-    from threadpoolctl import ThreadpoolController
-    from yuface.yuface import detect
-
-    # Its OpenMP loops are short: beside other work their threads spend 20 times as long waiting for each other.
-    threads = ThreadpoolController()
-
-    def find(image: Image) -> tuple[Float, Float]:
-        # A row a face: score in %, x, y, width, height, and five points.
-        with threads.limit(limits=1, user_api="openmp"):
-            rows = np.asarray(detect(np.ascontiguousarray(image[..., ::-1])), dtype=np.float64)
-        rows = rows.reshape(-1, rows.shape[-1] if rows.size else 16)
-        corners = rows[:, 1:3]
-        return np.concatenate([corners, corners + rows[:, 3:5]], axis=1), rows[:, 0] / 100
-
-    return ScaledDetector("yuface", find)
-
-
-def _create_mtcnn() -> Detector:
-    from acrloss.mtcnn import MTCNN
-
-    return ScaledDetector("mtcnn", MTCNN(), threshold=0.9)
-
-
-@dataclass(frozen=True)
-class _Kind:
-    module: str
-    install: str
-    create: Callable[[], Detector]
-
-
-# The order in which "auto" tries them.
-_KINDS = {
-    "yuface": _Kind("yuface", "pip install yuface", _create_yuface),
-    "mtcnn": _Kind("onnxruntime", "pip install onnxruntime", _create_mtcnn),
-}
-
-
-def detector_names() -> list[str]:
-    """The names that `create_detector` takes, "auto" apart."""
-    return list(_KINDS)
-
-
-def installed_detectors() -> list[str]:
-    """Those of `detector_names()` whose packages are installed."""
-    return [name for name, kind in _KINDS.items() if importlib.util.find_spec(kind.module)]
-
-
-def create_detector(name: str = "auto") -> Detector:
-    """A face detector; nothing is downloaded.
-
-    Args:
-        name: one of `detector_names()`, or "auto" for the first that is installed.
-
-    Raises:
-        DataError: the name is unknown, or the detector's package is not installed.
-    """
-    if name != "auto" and name not in _KINDS:
-        raise DataError(f"unknown detector {name!r}; give one of auto, {', '.join(_KINDS)}")
-    wanted = list(_KINDS) if name == "auto" else [name]
-    found = [kind for kind in wanted if kind in installed_detectors()]
-    if not found:
-        remedy = " or ".join(_KINDS[kind].install for kind in wanted)
-        raise DataError(f"no face detector is installed; {remedy}, or give the faces' boxes with --box")
-    return _KINDS[found[0]].create()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from acrloss import mtcnn as mtcnn_module
-from acrloss.detect import create_detector
+from acrloss.detection import mtcnn as mtcnn_module
+from acrloss.detection.installed import create_detector
+from acrloss.detection.mtcnn import MTCNN
 from acrloss.errors import DataError
 from acrloss.images import read_image
-from acrloss.mtcnn import MTCNN
 from acrloss.readers.pts import read_pts
 from real_data import FACES_300W, needs_300w
 

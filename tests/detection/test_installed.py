@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acrloss import detect
-from acrloss.detect import ScaledDetector, create_detector, detector_names, installed_detectors
+from acrloss.detection import installed
+from acrloss.detection.detector import ScaledDetector
+from acrloss.detection.installed import create_detector, detector_names, installed_detectors
 from acrloss.errors import DataError
 from acrloss.images import read_image
 from real_data import FACES_300W
@@ -55,7 +56,7 @@ def test_unsure_and_impossible_boxes_are_dropped() -> None:
 def test_unknown_and_missing_detectors_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="unknown detector 'yuuface'; give one of auto, yuface"):
         create_detector("yuuface")
-    monkeypatch.setattr(detect, "installed_detectors", lambda: [])
+    monkeypatch.setattr(installed, "installed_detectors", lambda: [])
     with pytest.raises(DataError, match="no face detector is installed; pip install yuface, or"):
         create_detector("yuface")
     with pytest.raises(DataError, match=r"no face detector is installed; pip install .* --box"):

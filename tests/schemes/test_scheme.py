@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrloss.errors import DataError
-from acrloss.schemes import (
-    Scheme,
-    check_flip,
-    generic_scheme,
-    get_scheme,
-    save_scheme,
-    scheme_names,
-)
+from acrloss.schemes import Scheme, generic_scheme, get_scheme, save_scheme, scheme_names
+from acrloss.schemes.mirror import check_flip
 
 # The pairs as the field prints them, 1-based for COFW, written out apart from the code.
 IBUG68_PAIRS = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acrloss.schemes import get_scheme
+from acrloss.schemes.lookup import get_scheme
 
 # For each landmark of the target the landmarks of the source whose mean it is; none where it is missing.
 _Sources = tuple[tuple[int, ...], ...]

@@ -1,0 +1,1 @@
+"""Finding the faces of a photograph: one small interface, and one module a detector."""

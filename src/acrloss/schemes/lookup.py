@@ -1,0 +1,74 @@
+"""Schemes by name, from YAML files, or for any number of landmarks."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from acrloss.errors import DataError
+from acrloss.files import write_atomic
+from acrloss.schemes.builtin import SCHEMES
+from acrloss.schemes.scheme import Scheme
+
+_MAX_BYTES = 1_000_000
+
+
+def scheme_names() -> list[str]:
+    """Names of the built-in schemes."""
+    return list(SCHEMES)
+
+
+def get_scheme(name_or_yaml: str | Path) -> Scheme:
+    """A built-in scheme by its name, or a custom one from a YAML file.
+
+    The file holds `name`, `num_landmarks` and `flip_pairs` (0-based pairs of landmarks that swap when the
+    face is mirrored; landmarks on the middle line are in no pair), and optionally `interocular`,
+    `interpupil`, `regions`, `contours` (a list of `points` and `closed`) and `profile` (true for half faces).
+
+    Raises:
+        DataError: no such scheme or file, or the file is not a scheme; the message names the file and the
+            key.
+    """
+    text = str(name_or_yaml)
+    if text in SCHEMES:
+        return SCHEMES[text]
+    path = Path(text)
+    if path.suffix.lower() not in {".yaml", ".yml"}:
+        close = difflib.get_close_matches(text.lower(), SCHEMES, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise DataError(f"unknown scheme {text!r}: {hint}give one of {', '.join(SCHEMES)} or a .yaml file")
+    import yaml
+
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path}: larger than {_MAX_BYTES} bytes, so not a scheme file")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the scheme file: {error.strerror or error}") from error
+    try:
+        values = yaml.safe_load(content)
+    except Exception as error:  # PyYAML raises whatever odd values lead to, not YAMLError alone
+        raise DataError(f"{path}: not a YAML file: {' '.join(str(error).split())[:300]}") from error
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: expected keys name, num_landmarks and flip_pairs, got {type(values).__name__}")
+    try:
+        return Scheme.from_dict(values)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def save_scheme(scheme: Scheme, path: str | Path) -> Path:
+    """Write a scheme as a YAML file that `get_scheme` reads."""
+    import yaml
+
+    return write_atomic(path, yaml.safe_dump(scheme.to_dict(), sort_keys=False, default_flow_style=None, width=110))
+
+
+def generic_scheme(num_landmarks: int, flip: Sequence[int] | None = None, name: str = "custom") -> Scheme:
+    """A scheme that knows nothing but the number of landmarks.
+
+    Without `flip` each landmark mirrors to itself, which no real face does: train without horizontal flips
+    then.
+    """
+    return Scheme(name, num_landmarks, tuple(range(num_landmarks)) if flip is None else tuple(flip))
