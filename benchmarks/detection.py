@@ -21,8 +21,8 @@ import numpy as np
 from acrloss.boxes import best_match
 from acrloss.detection.box_map import fit_box_map
 from acrloss.detection.installed import create_detector, installed_detectors
+from acrloss.formats import read_annotations
 from acrloss.images import read_image
-from acrloss.readers import read_annotations
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from acrloss.crop import crop_matrix, to_crop_units
 from acrloss.evaluate import predict_annotated
+from acrloss.formats import read_annotations
 from acrloss.plots import CYCLE, STYLES, save_figure
 from acrloss.predictor import load_model
-from acrloss.readers import read_annotations
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import normalized_landmarks
 

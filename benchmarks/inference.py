@@ -302,7 +302,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def chosen_faces(source: str, count: int) -> tuple["Annotations", "Annotations"]:
     """The faces to measure on, and at most 100 of the others, for training where there is such a split."""
-    from acrloss.readers import read_annotations
+    from acrloss.formats import read_annotations
 
     everything = read_annotations(source, scheme="ibug68")
     faces = everything.split("test") if "test" in everything.split_names else everything

@@ -22,10 +22,10 @@ from acrloss.annotations import Annotations
 from acrloss.augment import Augmentation
 from acrloss.crop import CropSpec
 from acrloss.dataset import LandmarkDataset
+from acrloss.formats import read_annotations
+from acrloss.formats.synthetic import generate
 from acrloss.images import read_image
 from acrloss.pack import pack
-from acrloss.readers import read_annotations
-from acrloss.synthetic import generate
 
 
 def photographs(folder: Path, count: int) -> Annotations:

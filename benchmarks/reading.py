@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from acrloss.readers import read_annotations
-from acrloss.synthetic import generate
+from acrloss.formats import read_annotations
+from acrloss.formats.synthetic import generate
 from acrloss.terminal import progress
 
 SIZE = 64

@@ -27,10 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations, concatenate
-from acrloss.convert import write_annotations
 from acrloss.crop import CropSpec
+from acrloss.formats import read_annotations, write_annotations
 from acrloss.images import read_image
-from acrloss.readers import read_annotations
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import normalized_landmarks, training_split
 

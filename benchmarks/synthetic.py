@@ -9,7 +9,8 @@ import time
 
 import cv2
 
-from acrloss.synthetic import DEFAULT_SIZE, generate, render
+from acrloss.formats.synthetic import generate
+from acrloss.synthetic import DEFAULT_SIZE, render
 
 
 def main() -> None:

@@ -25,9 +25,9 @@ from torch.utils.data import DataLoader
 from acrloss.augment import Augmentation
 from acrloss.crop import CropSpec
 from acrloss.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
+from acrloss.formats import read_annotations
 from acrloss.losses import LandmarkLoss, create_loss, loss_names, versioned
 from acrloss.models import create_model
-from acrloss.readers import read_annotations
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import LandmarkTraining, TrainConfig, normalized_landmarks
 

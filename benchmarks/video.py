@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.formats import read_annotations
 from acrloss.images import read_image
 from acrloss.predictor import Predictor
-from acrloss.readers import read_annotations
 from acrloss.smooth import OneEuroFilter
 from acrloss.video import Tracker
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from acrloss.crop import apply_matrix
-from acrloss.draw import contact_sheet, draw_landmarks, face_tile, save_png
+from acrloss.draw import contact_sheet, draw_landmarks, face_tile
 from acrloss.explore import square_frame
+from acrloss.formats import read_annotations
 from acrloss.images import read_image
-from acrloss.readers import read_annotations
+from acrloss.images.encode import save_png
 from acrloss.shapes.shape_model import ShapeModel
 
 FACES = (20, 45, 85, 160, 130, 225)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from acrloss.cli import main
-from acrloss.readers.pts import write_pts
+from acrloss.formats.pts import write_pts
 
 # Official 300-W folder -> number of faces in it.
 FOLDERS = {"afw": 4, "helen/trainset": 6, "helen/testset": 3, "lfpw/trainset": 4, "lfpw/testset": 3, "ibug": 4}

@@ -13,8 +13,8 @@ from acrloss.crop import CropSpec
 from acrloss.dataset import LandmarkDataset
 from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
+from acrloss.formats import read_annotations
 from acrloss.models import LandmarkNet, create_model
-from acrloss.readers import read_annotations
 from acrloss.schemes import get_scheme
 
 

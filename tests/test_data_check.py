@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.data_check import KINDS, DataCheck, check_data, find_problems, summary_rows
-from acrloss.readers import read_annotations
+from acrloss.formats import read_annotations
+from acrloss.formats.synthetic import generate
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
-from acrloss.synthetic import generate
 from real_data import FACES_300W, FACES_YTF68, needs_300w, needs_ytf68
 
 SCHEME = get_scheme("ibug68")

@@ -14,8 +14,8 @@ from acrloss.augment import Augmentation
 from acrloss.crop import CropSpec, to_crop_units, to_image, warp
 from acrloss.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.errors import DataError
+from acrloss.formats import read_annotations
 from acrloss.images import read_image
-from acrloss.readers import read_annotations
 from acrloss.schemes import get_scheme
 
 CROP = CropSpec(size=48, enlargement=1.3)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from acrloss import draw
 from acrloss.crop import apply_matrix
 from acrloss.errors import DataError
+from acrloss.images import encode
 from acrloss.schemes import Scheme, get_scheme
 
 DOTS = Scheme(name="dots", num_landmarks=3, flip=(0, 1, 2))
@@ -179,14 +180,14 @@ def test_contact_sheet_keeps_aspect_and_checks_its_input() -> None:
 
 def test_png_keeps_red_red(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    path = draw.save_png(tmp_path / "new folder" / "face.png", image)
+    path = encode.save_png(tmp_path / "new folder" / "face.png", image)
     stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
     assert stored is not None
     assert (stored[..., ::-1] == image).all()
     assert [p.name for p in path.parent.iterdir()] == ["face.png"]
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
-        draw.save_png(tmp_path / "file" / "face.png", image)
+        encode.save_png(tmp_path / "file" / "face.png", image)
 
 
 def test_a_real_scheme_draws_all_its_contours() -> None:

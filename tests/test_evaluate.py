@@ -12,9 +12,9 @@ from acrloss.annotations import Annotations
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.evaluate import THRESHOLDS, evaluate, predict_annotated, predict_mean_face
+from acrloss.formats import read_annotations
 from acrloss.metrics import Normalizer
 from acrloss.models import LandmarkNet, create_model
-from acrloss.readers import read_annotations
 from acrloss.run_report import score_table
 from acrloss.schemes import generic_scheme, get_scheme
 

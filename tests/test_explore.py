@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
-from acrloss.draw import save_png
 from acrloss.errors import DataError
 from acrloss.explore import explore, square_frame
+from acrloss.images.encode import save_png
 from acrloss.schemes import Scheme
 from acrloss.shapes.schedule import ModeSchedule
 from acrloss.shapes.shape_model import ShapeModel

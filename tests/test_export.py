@@ -16,11 +16,11 @@ from acrloss.crop import CropSpec
 from acrloss.detection.box_map import BoxMap
 from acrloss.errors import DataError
 from acrloss.export import TOLERANCE, export, quantization_crops, quantize, sample_crops
+from acrloss.formats import read_annotations
 from acrloss.images import read_image
 from acrloss.models import LandmarkNet, create_model
 from acrloss.onnx_model import FORMAT, OnnxModel
 from acrloss.predictor import Predictor
-from acrloss.readers import read_annotations
 from acrloss.schemes import get_scheme
 
 SIZE = 32

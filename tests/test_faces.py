@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acrloss.convert import write_annotations
 from acrloss.faces import Faces
-from acrloss.readers import read_annotations
-from acrloss.readers.pts import read_pts
+from acrloss.formats import read_annotations, write_annotations
+from acrloss.formats.pts import read_pts
 from acrloss.schemes import get_scheme
 
 

@@ -13,10 +13,10 @@ from acrloss.augment import Augmentation
 from acrloss.crop import CropSpec, apply_matrix, invert_matrix
 from acrloss.dataset import LandmarkDataset
 from acrloss.errors import DataError
+from acrloss.formats import read_annotations
+from acrloss.formats.packed import INDEX
 from acrloss.images import image_size
 from acrloss.pack import cut_patch, pack
-from acrloss.readers import read_annotations
-from acrloss.readers.packed import INDEX
 from acrloss.schemes import Scheme
 
 CROP = CropSpec(size=48)

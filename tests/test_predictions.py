@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.evaluate import evaluate
+from acrloss.formats import read_annotations
+from acrloss.formats.pts import write_pts
 from acrloss.predictions import read_predictions, read_scored_faces
-from acrloss.readers import read_annotations
-from acrloss.readers.pts import write_pts
 from acrloss.run_report import write_predictions
 from acrloss.schemes import generic_scheme, get_scheme
 from real_data import COFW68, needs_cofw68

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from acrloss.cli import COMMANDS
-from acrloss.draw import save_png
+from acrloss.images.encode import save_png
 from acrloss.losses import loss_names
 from acrloss.schemes import Scheme
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from acrloss.draw import encode_png
 from acrloss.errors import DataError
+from acrloss.images.encode import encode_png
 from acrloss.report import ReportContent, render_report, write_report
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" <img src=x onerror=alert(1)> {{ 7 * 7 }}"

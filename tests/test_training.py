@@ -13,8 +13,8 @@ import torch
 from acrloss.augment import Augmentation
 from acrloss.crop import CropSpec
 from acrloss.errors import DataError
+from acrloss.formats import read_annotations
 from acrloss.models import LandmarkNet
-from acrloss.readers import read_annotations
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import (
     ModelConfig,

@@ -21,11 +21,11 @@ from safetensors.torch import save
 from acrloss.evaluate import evaluate, predict_annotated, predict_detected
 from acrloss.export import TOLERANCE, export, sample_crops
 from acrloss.files import write_atomic
+from acrloss.formats import read_annotations
 from acrloss.models import FORMAT, LandmarkNet
 from acrloss.onnx_model import OnnxModel
 from acrloss.packaged import FOLDER
 from acrloss.predictor import Predictor
-from acrloss.readers import read_annotations
 
 
 def is_matrix(shape: tuple[int, ...]) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,12 +23,13 @@ from acrloss.duplicates import Fingerprint, duplicate_groups, fingerprint
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.images import NO_IMAGE, read_image
+from acrloss.images.encode import encode_jpeg
+from acrloss.images.threads import in_threads
 from acrloss.progress_hook import Progress, no_progress
 from acrloss.report import ReportContent, write_report
 from acrloss.schemes import Scheme
 from acrloss.schemes.mirror import check_flip
 from acrloss.shapes.outliers import ShapeJudge, robust_z
-from acrloss.threads import in_threads
 
 KINDS = {
     "unreadable": ("unreadable images", "The file cannot be decoded to its end."),
@@ -438,8 +438,7 @@ def _sheet(annotations: Annotations, findings: Sequence[Finding]) -> tuple[str, 
     title, meaning = KINDS[findings[0].kind]
     count = f"{len(findings)}" if shown == len(findings) else f"worst {shown} of {len(findings)}"
     sheet = contact_sheet(pictures, captions, columns=4, tile=300)
-    data = cv2.imencode(".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    return f"{title[0].upper()}{title[1:]} ({count}). {meaning}", bytes(data)
+    return f"{title[0].upper()}{title[1:]} ({count}). {meaning}", encode_jpeg(sheet, 85)
 
 
 def _draw(annotations: Annotations, finding: Finding) -> list[tuple[Image, str]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -20,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acrloss.arrays import Image
 from acrloss.crop import CropSpec, crop_matrix, warp
-from acrloss.files import write_atomic
+from acrloss.images.encode import check_image
 
 if TYPE_CHECKING:
     from acrloss.schemes import Scheme
@@ -77,7 +76,7 @@ def draw_landmarks(
     Raises:
         ValueError: an array has the wrong shape or type.
     """
-    _check_image(image)
+    check_image(image)
     points = _check(landmarks, (scheme.num_landmarks, 2), "landmarks")
     truth = None if reference is None else _check(reference, points.shape, "reference")
     level = None if values is None else _check(values, points.shape[:1], "values")
@@ -117,7 +116,7 @@ def draw_faces(image: Image, landmarks: ArrayLike, scheme: Scheme, boxes: ArrayL
     Returns:
         (H·f, W·f, 3) uint8 RGB with f = `enlargement(image)`.
     """
-    _check_image(image)
+    check_image(image)
     factor = enlargement(image)
     canvas = np.array(image) if factor == 1 else resize(image, factor)
     height, width = canvas.shape[:2]
@@ -170,7 +169,7 @@ def face_tile(
     Raises:
         ValueError: no landmark is finite.
     """
-    _check_image(image)
+    check_image(image)
     points = np.asarray(landmarks, dtype=np.float64).reshape(-1, 2)
     points = points[np.isfinite(points).all(1)]
     if not len(points):
@@ -211,7 +210,7 @@ def contact_sheet(
     step_x, step_y = tile + gap, tile + gap + (lines * line + line // 2 if lines else 0)
     sheet = np.full((rows * step_y + gap, columns * step_x + gap, 3), 255, dtype=np.uint8)
     for index, (image, text) in enumerate(zip(images, texts, strict=True)):
-        _check_image(image)
+        check_image(image)
         small = resize(image, tile / max(image.shape[:2]))
         x, y = gap + index % columns * step_x, gap + index // columns * step_y
         dx, dy = (tile - small.shape[1]) // 2, (tile - small.shape[0]) // 2
@@ -221,31 +220,6 @@ def contact_sheet(
             origin = (x, y + tile + round(line * (row + 1.1)))
             cv2.putText(sheet, fitted, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (45, 50, 60), 1, cv2.LINE_AA)
     return sheet
-
-
-def encode_png(image: Image) -> bytes:
-    """The (H, W, 3) uint8 RGB image as PNG bytes."""
-    _check_image(image)
-    return bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1])
-
-
-def encode_jpeg(image: Image) -> bytes:
-    """The (H, W, 3) uint8 RGB image as JPEG bytes: photographs take a tenth of what they take as PNG."""
-    _check_image(image)
-    return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
-
-
-def save_png(path: str | Path, image: Image) -> Path:
-    """Write the (H, W, 3) uint8 RGB image as PNG, whole or not at all."""
-    return write_atomic(path, encode_png(image))
-
-
-def _check_image(image: Image) -> None:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"expected an RGB image as a uint8 array (H, W, 3), got {got}")
-    if 0 in image.shape:
-        raise ValueError(f"expected an image with pixels, got shape {image.shape}")
 
 
 def _check(array: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float64]:

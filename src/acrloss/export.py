@@ -26,10 +26,10 @@ from acrloss.crop import CropSpec, crop_matrix, warp
 from acrloss.dataset import LandmarkDataset
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
+from acrloss.formats.synthetic import generate
 from acrloss.images import read_image
 from acrloss.models import LandmarkNet
 from acrloss.onnx_model import FORMAT, OnnxModel
-from acrloss.synthetic import generate
 
 Crops = NDArray[np.uint8]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float, Image
 from acrloss.files import write_atomic
+from acrloss.formats.pts import write_pts
 from acrloss.images import NO_IMAGE
-from acrloss.readers.pts import write_pts
 from acrloss.schemes import Scheme
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Faces:
         )
 
     def to_annotations(self) -> Annotations:
-        """As if the faces had been annotated, for `acrloss.convert.write_annotations`: COCO, CVAT, LabelMe, imglab …"""
+        """As if the faces had been annotated, for `acrloss.formats.write_annotations`: COCO, CVAT, LabelMe, imglab …"""
         image = self.image or f"{NO_IMAGE}array"
         return Annotations.create([image] * len(self), self.landmarks, self.scheme, boxes=self.boxes, source=self.image)
 

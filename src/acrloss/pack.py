@@ -18,10 +18,11 @@ from acrloss.crop import CropSpec, apply_matrix
 from acrloss.dataset import patch_reach
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
+from acrloss.formats.packed import FORMAT, INDEX, VERSION
 from acrloss.images import read_image
+from acrloss.images.encode import encode_jpeg, encode_png
+from acrloss.images.threads import in_threads
 from acrloss.progress_hook import Progress, no_progress
-from acrloss.readers.packed import FORMAT, INDEX, VERSION
-from acrloss.threads import in_threads
 
 _QUALITY = 95
 _DECIMALS = 6
@@ -37,7 +38,7 @@ def pack(
     lossless: bool = False,
     progress: Progress = no_progress,
 ) -> list[str]:
-    """Write a folder of packed faces that `acrloss.readers.read_annotations` reads (see `acrloss.readers.packed`).
+    """Write a folder of packed faces that `acrloss.readers.read_annotations` reads (see `acrloss.formats.packed`).
 
     A face's patch shows what `acrloss.dataset.LandmarkDataset` needs for this crop and augmentation: large enough for
     every turn, shift and zoom, and at most as fine as the network can use. A crop of less enlargement or size can be
@@ -77,7 +78,7 @@ def pack(
         if (((marks < (-width, -height)) | (marks > (2 * width, 2 * height))).any(axis=1)).any():
             return None, f"{reference}: landmarks too far outside the part of the image that is packed"
         name = f"{face // 1000:03d}/{face:06d}.{'png' if lossless else 'jpg'}"
-        write_atomic(dest / name, _encode(patch, lossless))
+        write_atomic(dest / name, encode_png(patch, 3) if lossless else encode_jpeg(patch, _QUALITY, full_colour=True))
         return _line(annotations, face, name, marks, to_patch), ""
 
     lines: list[str] = []
@@ -143,20 +144,6 @@ def cut_patch(reference: str, square: Float, margin: float, pixels: float) -> tu
     # From pixels of the image to those of the reduced one, of the patch, and of the patch shrunk.
     shift = [((0.5 / reduce - 0.5) - start + 0.5) * scale - 0.5 for start in (x0, y0)]
     return patch, np.array([[scale / reduce, 0, shift[0]], [0, scale / reduce, shift[1]]])
-
-
-def _encode(patch: NDArray[np.uint8], lossless: bool) -> bytes:
-    if lossless:
-        suffix, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]
-    else:
-        suffix = ".jpg"
-        options = [
-            cv2.IMWRITE_JPEG_QUALITY,
-            _QUALITY,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-        ]
-    return bytes(cv2.imencode(suffix, cv2.cvtColor(patch, cv2.COLOR_RGB2BGR), options)[1])
 
 
 def _line(annotations: Annotations, face: int, name: str, marks: Float, to_patch: Float) -> dict[str, Any]:

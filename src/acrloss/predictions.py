@@ -4,7 +4,7 @@
 |---|---|
 | run folder, .npz | predictions.npz of `acrloss train` or `acrloss evaluate` |
 | folder of .pts | a file for each face, in as many sub-folders as there are |
-| .csv | a row for each face as `acrloss.readers.csv` reads them: image, x0, y0, x1, ... |
+| .csv | a row for each face as `acrloss.formats.csv` reads them: image, x0, y0, x1, ... |
 | .txt | the form of the COFW-68 benchmark: for each face four lines with its number, x, y and occlusion |
 
 A prediction belongs to the face whose image has its name: the path without the ending (.jpg, .pts), or as much of its
@@ -35,9 +35,9 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float
 from acrloss.errors import DataError
-from acrloss.readers import csv
-from acrloss.readers.numbers import numbers
-from acrloss.readers.pts import IMAGE_SUFFIXES, read_pts
+from acrloss.formats import csv
+from acrloss.formats.fields.values import numbers
+from acrloss.formats.pts import IMAGE_SUFFIXES, read_pts
 from acrloss.schemes import Scheme
 
 Name = tuple[str, ...]

@@ -14,7 +14,7 @@ from acrloss.crop import apply_matrix
 from acrloss.errors import DataError
 from acrloss.evaluate import Evaluation, Interval, Scores
 from acrloss.files import write_atomic
-from acrloss.images import read_image
+from acrloss.images import encode, read_image
 from acrloss.metrics import NORMALIZER_NAMES, mean_known
 from acrloss.report import ReportContent, Table, write_report
 from acrloss.shapes.shape_model import ShapeModel
@@ -250,7 +250,7 @@ def _figures(
     ):
         pictures, captions = _face_pictures(evaluation, chosen.tolist())
         if pictures:
-            figures[f"{stem}.jpg"] = title, draw.encode_jpeg(draw.contact_sheet(pictures, captions))
+            figures[f"{stem}.jpg"] = title, encode.encode_jpeg(draw.contact_sheet(pictures, captions))
     return figures
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from acrloss.cli import main
-from acrloss.readers import read_annotations
+from acrloss.formats import read_annotations
+from acrloss.formats.synthetic import generate, write_dataset
 from acrloss.schemes import get_scheme
-from acrloss.synthetic import generate, write_dataset
 
 
 @pytest.fixture(scope="module")

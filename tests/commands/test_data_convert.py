@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from acrloss.cli import main
-from acrloss.convert import WRITERS
-from acrloss.readers import read_annotations
+from acrloss.formats import read_annotations
+from acrloss.formats.registry import WRITERS
 
 
 @pytest.mark.parametrize("name", WRITERS)

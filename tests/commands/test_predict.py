@@ -13,10 +13,10 @@ import pytest
 
 from acrloss.cli import main
 from acrloss.crop import CropSpec
+from acrloss.formats import read_annotations
+from acrloss.formats.pts import read_pts
 from acrloss.images import read_image
 from acrloss.models import create_model
-from acrloss.readers import read_annotations
-from acrloss.readers.pts import read_pts
 from acrloss.schemes import get_scheme
 from real_data import FACES_300W
 

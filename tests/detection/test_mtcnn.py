@@ -12,8 +12,8 @@ from acrloss.detection import mtcnn as mtcnn_module
 from acrloss.detection.installed import create_detector
 from acrloss.detection.mtcnn import MTCNN
 from acrloss.errors import DataError
+from acrloss.formats.pts import read_pts
 from acrloss.images import read_image
-from acrloss.readers.pts import read_pts
 from real_data import FACES_300W, needs_300w
 
 FACES = FACES_300W / "afw"

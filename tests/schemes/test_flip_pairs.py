@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
+from acrloss.formats.synthetic import generate
 from acrloss.schemes import Scheme, get_scheme
 from acrloss.schemes.flip_pairs import propose_flip
-from acrloss.synthetic import generate
 
 Float = NDArray[np.float64]
 IBUG = get_scheme("ibug68")

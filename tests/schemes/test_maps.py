@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from acrloss.readers import read_annotations
+from acrloss.formats import read_annotations
 from acrloss.schemes import get_scheme
 from acrloss.schemes.maps import map_landmarks, scheme_maps
 from acrloss.schemes.mirror import check_flip

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
+from acrloss.formats.synthetic import generate
 from acrloss.schemes import get_scheme
 from acrloss.shapes.alignment import align_faces
 from acrloss.shapes.outliers import ShapeJudge, robust_z
-from acrloss.synthetic import generate
 
 Float = NDArray[np.float64]
 SCHEME = get_scheme("ibug68")

@@ -10,8 +10,9 @@ import pytest
 
 from acrloss import synthetic
 from acrloss.errors import DataError
+from acrloss.formats import read_annotations
+from acrloss.formats.synthetic import generate, write_dataset
 from acrloss.images import image_size, read_image
-from acrloss.readers import read_annotations
 
 
 def test_a_picture_is_the_same_in_any_order_and_differs_from_others() -> None:
@@ -37,7 +38,7 @@ def test_another_process_renders_the_same_bytes() -> None:
 
 def test_landmarks_of_the_first_pictures_have_not_changed() -> None:
     # Results that were measured on synthetic faces mean something only as long as these stay as they are.
-    annotations = synthetic.generate(9, seed=2)
+    annotations = generate(9, seed=2)
     expected = [
         [
             [21.982668933, 46.851346463],
@@ -70,7 +71,7 @@ def test_landmarks_of_the_first_pictures_have_not_changed() -> None:
 
 def test_generate_agrees_with_render_at_any_size() -> None:
     for size in (48, 160):
-        annotations = synthetic.generate(5, seed=1, size=size)
+        annotations = generate(5, seed=1, size=size)
         for index, reference in enumerate(annotations.images):
             image, landmarks = synthetic.render(1, index, size)
             assert image.shape == (size, size, 3)
@@ -81,14 +82,14 @@ def test_generate_agrees_with_render_at_any_size() -> None:
 
 
 def test_landmarks_scale_with_the_picture() -> None:
-    small = synthetic.generate(20, size=80).landmarks
-    large = synthetic.generate(20, size=160).landmarks
+    small = generate(20, size=80).landmarks
+    large = generate(20, size=160).landmarks
     # The same places in pictures of twice the pixels a side; pixel centres are whole numbers.
     assert np.abs(small * 2 + 0.5 - large).max() < 1e-9
 
 
 def test_faces_are_in_the_picture_and_the_right_way_round() -> None:
-    annotations = synthetic.generate(400, seed=3)
+    annotations = generate(400, seed=3)
     marks = annotations.landmarks
     assert np.isfinite(marks).all()
     assert (marks > 0).all()
@@ -104,7 +105,7 @@ def test_faces_are_in_the_picture_and_the_right_way_round() -> None:
 
 
 def test_faces_are_varied() -> None:
-    annotations = synthetic.generate(400, seed=4)
+    annotations = generate(400, seed=4)
     marks = annotations.landmarks
     right, left = (np.linalg.norm(marks[:, 30] - marks[:, eye], axis=1) for eye in (36, 45))
     turn = np.log(left / right)
@@ -136,7 +137,7 @@ def test_pixels_follow_the_landmarks() -> None:
 
 
 def test_persons_have_four_pictures_and_one_split() -> None:
-    annotations = synthetic.generate(4000, seed=9)
+    annotations = generate(4000, seed=9)
     splits: dict[str, set[str]] = {}
     for person, split in zip(annotations.persons, annotations.splits, strict=True):
         splits.setdefault(person, set()).add(split)
@@ -146,13 +147,13 @@ def test_persons_have_four_pictures_and_one_split() -> None:
     assert counts == {"train": 3200, "val": 400, "test": 400}
     assert annotations.scheme.name == "ibug68"
     # Small sets have all three splits, too.
-    assert set(synthetic.generate(40).splits) == {"train", "val", "test"}
+    assert set(generate(40).splits) == {"train", "val", "test"}
 
 
 def test_a_written_data_set_is_read_back(tmp_path: Path) -> None:
-    folder = synthetic.write_dataset(tmp_path / "faces", 40, seed=6)
+    folder = write_dataset(tmp_path / "faces", 40, seed=6)
     annotations = read_annotations(str(folder))
-    expected = synthetic.generate(40, seed=6)
+    expected = generate(40, seed=6)
     assert len(annotations) == 40
     assert not annotations.skipped
     assert annotations.scheme.name == "ibug68"
@@ -168,7 +169,7 @@ def test_a_written_data_set_is_read_back(tmp_path: Path) -> None:
 
 def test_readers_know_the_embedded_default() -> None:
     annotations = read_annotations("synthetic:12@5")
-    assert np.array_equal(annotations.landmarks, synthetic.generate(12, seed=5).landmarks)
+    assert np.array_equal(annotations.landmarks, generate(12, seed=5).landmarks)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_readers_know_the_embedded_default() -> None:
 )
 def test_generate_refuses_wrong_arguments(arguments: dict[str, Any], error: type[Exception], names: str) -> None:
     with pytest.raises(error, match=names):
-        synthetic.generate(**arguments)
+        generate(**arguments)
 
 
 def test_render_refuses_wrong_arguments() -> None:

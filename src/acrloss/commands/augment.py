@@ -9,8 +9,9 @@ from acrloss.augment import Augmentation
 from acrloss.commands.source import add_data_arguments, read_data
 from acrloss.crop import CropSpec
 from acrloss.dataset import LandmarkDataset
-from acrloss.draw import contact_sheet, draw_landmarks, save_png
+from acrloss.draw import contact_sheet, draw_landmarks
 from acrloss.errors import DataError
+from acrloss.images.encode import save_png
 from acrloss.terminal import progress, results_in
 
 

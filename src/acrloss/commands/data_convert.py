@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from acrloss.commands.source import read_data
-from acrloss.convert import WRITERS, write_annotations
+from acrloss.formats import write_annotations
+from acrloss.formats.registry import WRITERS
 from acrloss.terminal import notes, progress, results_in
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from acrloss.errors import DataError
 from acrloss.export import SUFFIXES, export, quantization_crops, quantize
+from acrloss.formats import read_annotations
 from acrloss.models import LandmarkNet
 from acrloss.packaged import find_model
-from acrloss.readers import read_annotations
 from acrloss.terminal import notes, results_in
 
 

@@ -7,10 +7,10 @@ is used unless --model names another; faces are detected unless --box gives the 
 from pathlib import Path
 from typing import Any
 
-from acrloss.draw import save_png
 from acrloss.errors import DataError
 from acrloss.faces import Faces
 from acrloss.flip_test import FlipTest
+from acrloss.images.encode import save_png
 from acrloss.predictor import VIDEO_SUFFIXES, Predictor, check_boxes, image_files, load_model
 from acrloss.terminal import notes, progress, results_in
 
@@ -87,7 +87,7 @@ def run(parsed: Any) -> None:
 
 def _write_data_set(found: list[Faces], folder: Path, format: str) -> None:
     from acrloss.annotations import concatenate
-    from acrloss.convert import write_annotations
+    from acrloss.formats import write_annotations
 
     parts = [faces.to_annotations() for faces in found if len(faces)]
     if not parts:

@@ -5,7 +5,7 @@ from typing import Any
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.readers import read_annotations, recognise
+from acrloss.formats import read_annotations, recognise
 from acrloss.terminal import notes, progress
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.errors import DataError
-from acrloss.synthetic import write_dataset
+from acrloss.formats.synthetic import write_dataset
 from acrloss.terminal import progress, results_in
 
 

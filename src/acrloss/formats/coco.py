@@ -1,0 +1,251 @@
+"""COCO keypoints in JSON: images, annotations with keypoints [x, y, v] * M, categories with the keypoints' names.
+
+v is 0 for a missing landmark, 1 for a hidden one and 2 for a visible one. In COCO a keypoint counts pixels, so the
+centre of the first pixel is (0, 0) as it is here; the corners of a bbox x, y, width, height count from the image's
+corner, which is half a pixel further out.
+
+Splits are files (person_keypoints_train2017.json). Person, split and subsets of a face, which COCO has no place for,
+stand in its `attributes`, as CVAT's and Datumaro's exports have them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acrloss.annotations import Annotations
+from acrloss.errors import DataError
+from acrloss.formats.containers.json_object import describe, kind_of, load
+from acrloss.formats.face import Face
+from acrloss.formats.fields.image_places import locate
+from acrloss.formats.fields.splits import split_named
+from acrloss.formats.fields.values import numbers, text
+from acrloss.images import image_size
+
+CANNOT_HOLD: frozenset[str] = frozenset()
+
+_SAFE = re.compile(r"[\w-]{1,60}")
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is a .json file that looks like COCO, or a folder with one in it or in `annotations` in it."""
+    return bool(_files(path))
+
+
+def read_faces(
+    path: Path,
+    skipped: list[str],
+    *,
+    category: str | None = None,
+    images: str | None = None,
+    corner_origin: bool = False,
+) -> Iterator[Face]:
+    """The annotations with keypoints of a file, or of all COCO files of a folder.
+
+    Args:
+        path: the file or folder. Of files in a folder those named "keypoints" are read, if there are any.
+        skipped: receives a line for each annotation that is left out.
+        category: name of the category; the only one with keypoints where None.
+        images: folder of the images; where None they are looked for beside the file and in the folders that COCO
+            has them in (images, train2017, …).
+        corner_origin: keypoints count from the corner of the image, as after an export from a drawing tool.
+    """
+    files = _files(path)
+    if not files:
+        raise DataError(f"{path}: no .json file with images, annotations and categories; give a COCO file")
+    found = False
+    for file in files:
+        content = load(file)
+        categories = _categories(file, content, category)
+        if categories is None:
+            continue
+        found = True
+        yield from _faces(file, content, categories, skipped, images, 0.5 if corner_origin else 0.0)
+    if not found:
+        what = f"no category {category!r} with keypoints" if category is not None else "no annotation has keypoints"
+        raise DataError(f"{path}: {what}; give a COCO keypoints file")
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path] if path.suffix.lower() == ".json" and kind_of(path) == "coco" else []
+    for folder in (path, path / "annotations"):
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+        files = [file for file in inside if file.suffix.lower() == ".json" and kind_of(file) == "coco"]
+        if files:
+            return [file for file in files if "keypoint" in file.stem.lower()] or files
+    return []
+
+
+def _objects(file: Path, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    values = content.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise DataError(f"{file}: {key!r} must be a list of objects; give a COCO file")
+    return values
+
+
+def _categories(file: Path, content: dict[str, Any], name: str | None) -> dict[int | str, int | None] | None:
+    """The ids to read, and how many keypoints they have if the file says; None where there is nothing to read."""
+    known = [value for value in _objects(file, content, "categories") if isinstance(value.get("keypoints"), list)]
+    if name is not None:
+        known = [value for value in known if value.get("name") == name]
+    elif len(known) > 1:
+        used = {_id(value.get("category_id")) for value in _objects(file, content, "annotations")}
+        known = [value for value in known if _id(value.get("id")) in used] or known
+        if len(known) > 1:
+            names = ", ".join(reprlib.repr(value.get("name")) for value in known[:10])
+            raise DataError(f"{file}: several categories have keypoints; give category= one of {names}")
+    if known:
+        return {_id(value.get("id")): len(value["keypoints"]) for value in known}
+    if name is None and any("keypoints" in value for value in _objects(file, content, "annotations")):
+        # Without a list of categories there is nothing to choose by.
+        return {_id(value.get("category_id")): None for value in _objects(file, content, "annotations")}
+    return None
+
+
+def _id(value: object) -> int | str:
+    """An id in a form that can be looked up."""
+    return value if isinstance(value, int | str) else reprlib.repr(value)
+
+
+def _faces(
+    file: Path,
+    content: dict[str, Any],
+    categories: dict[int | str, int | None],
+    skipped: list[str],
+    images: str | None,
+    shift: float,
+) -> Iterator[Face]:
+    names: dict[int | str, object] = {}
+    for image in _objects(file, content, "images"):
+        names[_id(image.get("id"))] = image.get("file_name")
+    folders = [Path(images)] if images is not None else _image_folders(file)
+    located: dict[int | str, str] = {}
+    for number, values in enumerate(_objects(file, content, "annotations")):
+        if _id(values.get("category_id")) not in categories:
+            continue
+        where = f"{file}: annotation {reprlib.repr(values.get('id', f'number {number}'))}"
+        try:
+            key = _id(values.get("image_id"))
+            if key not in located:
+                if key not in names:
+                    raise ValueError(f"no image has the id {reprlib.repr(key)}")
+                located[key] = locate(text(names[key], "file_name"), folders)
+            if values.get("iscrowd") in (1, True):
+                raise ValueError("a crowd, not one face")
+            count = categories[_id(values.get("category_id"))]
+            landmarks, visible = _landmarks(values.get("keypoints"), count, shift)
+            face = Face(where, located[key], landmarks, visible, split=split_named(file.stem))
+            if values.get("bbox") is not None:
+                face.box = _corners(values["bbox"])
+            if isinstance(attributes := values.get("attributes"), dict):
+                describe(face, attributes)
+        except ValueError as error:
+            skipped.append(f"{where}: {error}")
+            continue
+        yield face
+
+
+def _image_folders(file: Path) -> list[Path]:
+    """Beside the file, in `images` there; and where the official data set has them, from `annotations` up."""
+    subset = file.stem.rsplit("_", 1)[-1]
+    bases = [file.parent, file.parent.parent] if file.parent.name == "annotations" else [file.parent]
+    return [base / below for base in bases for below in ("", "images", subset, f"images/{subset}")]
+
+
+def _landmarks(keypoints: object, count: int | None, shift: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    if keypoints is None:
+        raise ValueError("no keypoints")
+    values = numbers(keypoints, "keypoints")
+    if len(values) % 3 or len(values) == 0 or (count is not None and len(values) != 3 * count):
+        expected = "three numbers for each landmark" if count is None else f"{3 * count} numbers"
+        raise ValueError(f"keypoints: expected {expected}, got {len(values)}")
+    points = values.reshape(-1, 3)
+    flags = points[:, 2]
+    if not np.isin(flags, (0, 1, 2)).all():
+        raise ValueError(f"keypoints: v must be 0, 1 or 2, got {flags[~np.isin(flags, (0, 1, 2))][0]:g}")
+    landmarks = points[:, :2] - shift
+    landmarks[flags == 0] = np.nan
+    return landmarks, flags == 2
+
+
+def _corners(bbox: object) -> tuple[float, float, float, float]:
+    values = numbers(bbox, "bbox").tolist()
+    if len(values) != 4 or values[2] <= 0 or values[3] <= 0:
+        raise ValueError(f"bbox: expected x, y and a width and height above 0, got {values[:6]}")
+    x, y, width, height = values
+    return x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5
+
+
+def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:
+    """Write a file for each split, or faces.json for faces of none, with one category "face".
+
+    Args:
+        folder: an existing folder.
+        annotations: the faces. `area`, which COCO's evaluation needs, is that of the box, or of the box around the
+            landmarks where there is none.
+        images: their images as the file shall name them; relative ones are relative to the folder.
+
+    Returns:
+        A line for each thing that could not be kept.
+    """
+    scheme = annotations.scheme
+    category = {
+        "id": 1,
+        "name": "face",
+        "supercategory": "face",
+        "keypoints": [str(m) for m in range(scheme.num_landmarks)],
+        # 1-based, as COCO has it.
+        "skeleton": [
+            [a + 1, b + 1]
+            for points, closed in scheme.contours
+            for a, b in zip(points, points[1:] + (points[:1] if closed else ()), strict=False)
+        ],
+    }
+    missing = np.isnan(annotations.landmarks[..., 0])
+    flags = np.where(missing, 0, np.where(annotations.visible, 2, 1))
+    landmarks = np.where(missing[..., None], 0, annotations.landmarks).round(6)
+    keypoints = np.concatenate([landmarks, flags[..., None]], axis=-1)
+    boxes = np.where(np.isnan(annotations.boxes), annotations.landmark_boxes(), annotations.boxes)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    files: dict[str, list[int]] = {}
+    for i, split in enumerate(annotations.splits):
+        files.setdefault(split if _SAFE.fullmatch(split) else "faces", []).append(i)
+    for stem, members in files.items():
+        ids: dict[str, int] = {}
+        rows: list[dict[str, Any]] = []
+        pictures: list[dict[str, Any]] = []
+        for i in members:
+            if images[i] not in ids:
+                ids[images[i]] = len(ids) + 1
+                width, height = image_size(str(folder / images[i]))
+                pictures.append({"id": ids[images[i]], "file_name": images[i], "width": width, "height": height})
+            row = {
+                "id": len(rows) + 1,
+                "image_id": ids[images[i]],
+                "category_id": 1,
+                "iscrowd": 0,
+                "num_keypoints": int((flags[i] > 0).sum()),
+                "keypoints": [int(v) if v.is_integer() else v for v in keypoints[i].ravel().tolist()],
+                "area": round(float(areas[i]), 3),
+            }
+            if not np.isnan(annotations.boxes[i, 0]):
+                x0, y0, x1, y1 = annotations.boxes[i].tolist()
+                row["bbox"] = [round(v, 6) for v in (x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0)]
+            about = {
+                "person": annotations.persons[i],
+                "split": annotations.splits[i],
+                "subsets": sorted(annotations.subsets[i]),
+            }
+            row["attributes"] = {key: value for key, value in about.items() if value}
+            rows.append(row)
+        content = {"images": pictures, "annotations": rows, "categories": [category]}
+        (folder / f"{stem}.json").write_text(json.dumps(content), encoding="utf-8")
+    return []

@@ -1,0 +1,185 @@
+"""What a reader yields, and the checks that every format's faces go through."""
+
+from __future__ import annotations
+
+import os.path
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+
+from acrloss.annotations import Annotations
+from acrloss.boxes import overlap, tight_box
+from acrloss.errors import DataError
+from acrloss.formats.face import Face
+from acrloss.images import NO_IMAGE, image_size
+from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
+from acrloss.schemes.mirror import check_flip
+
+Repeated = Literal["last", "keep", "error"]
+
+# A photograph with more annotated faces than this is a mistake in the file.
+_MAX_FACES_PER_IMAGE = 1000
+# Two faces of one picture whose landmark boxes overlap by more are one face that was annotated twice.
+_SAME_FACE_OVERLAP = 0.5
+# Fewer faces need not hold symmetric ones to judge flip pairs by.
+_FACES_FOR_FLIP_CHECK = 50
+_ENOUGH_FOR_FLIP_CHECK = 2000
+
+
+def collect(
+    source: str,
+    faces: Iterable[Face],
+    skipped: list[str],
+    scheme: Scheme | Literal["generic"] | None,
+    repeated: Repeated,
+) -> Annotations:
+    """Check faces and bring them into one `Annotations`.
+
+    A bad face is left out with a message. `skipped` is the list that the reader behind `faces` adds its own
+    messages to.
+
+    Raises:
+        DataError: no face is left, the scheme does not fit the data, or (repeated="error") a face is
+            annotated twice.
+    """
+    found: list[Face] = []
+    sizes: dict[str, tuple[int, int] | str | None] = {}
+    for face in faces:
+        found.append(face)
+        if face.image not in sizes:
+            sizes[face.image] = _size_or_fault(face.image)
+    if not found:
+        raise DataError(f"{source}: no usable face" + _first_reasons(skipped))
+    scheme = _fitting_scheme(source, found, scheme)
+    kept: list[Face] = []
+    for face in found:
+        reason = _fault(face, scheme, sizes[face.image])
+        if reason:
+            skipped.append(f"{face.where}: {reason}")
+        else:
+            kept.append(face)
+    if repeated != "keep":
+        kept = _without_repeats(kept, skipped, repeated)
+    if not kept:
+        raise DataError(f"{source}: no usable face" + _first_reasons(skipped))
+    landmarks = np.stack([face.landmarks for face in kept])
+    missing = np.isnan(landmarks[..., 0] + landmarks[..., 1])
+    landmarks[missing] = np.nan
+    complete = landmarks[~missing.any(axis=-1)]
+    if len(complete) >= _FACES_FOR_FLIP_CHECK:
+        try:
+            check_flip(scheme, complete[:: 1 + len(complete) // _ENOUGH_FOR_FLIP_CHECK])
+        except DataError as error:
+            # Not refused: a set of profiles only has no symmetric face to judge by.
+            warnings.warn(f"acrloss: {source}: {error}", stacklevel=3)
+    nowhere = (np.nan, np.nan, np.nan, np.nan)
+    return Annotations.create(
+        [face.image for face in kept],
+        landmarks,
+        scheme,
+        visible=np.stack(
+            [np.ones(len(m), np.bool_) if f.visible is None else f.visible for f, m in zip(kept, missing, strict=True)]
+        )
+        & ~missing,
+        boxes=np.array([nowhere if face.box is None else face.box for face in kept]),
+        persons=[face.person for face in kept],
+        splits=[face.split for face in kept],
+        subsets=[face.subsets for face in kept],
+        source=source,
+        skipped=skipped,
+        official_faces={name: count for face in kept for name, count in face.official_faces.items()},
+    )
+
+
+def _first_reasons(skipped: list[str]) -> str:
+    if not skipped:
+        return ""
+    more = f" (and {len(skipped) - 3} more)" if len(skipped) > 3 else ""
+    return f"; {len(skipped)} skipped: " + "; ".join(skipped[:3]) + more
+
+
+def _fitting_scheme(source: str, faces: list[Face], scheme: Scheme | Literal["generic"] | None) -> Scheme:
+    (count, times), *_ = Counter(len(face.landmarks) for face in faces).most_common(1)
+    if scheme == "generic":
+        return generic_scheme(count)
+    by_count = {get_scheme(name).num_landmarks: name for name in scheme_names()}
+    if scheme is None:
+        if count not in by_count:
+            raise DataError(
+                f"{source}: faces of {count} landmarks fit no built-in scheme "
+                f"({', '.join(f'{name} has {n}' for n, name in by_count.items())}); "
+                "make one with acrloss data flip SOURCE --output scheme.yaml and give it as the scheme"
+            )
+        return get_scheme(by_count[count])
+    # Sets such as Menpo mix faces of different counts: those of the scheme that was asked for are read.
+    if all(len(face.landmarks) != scheme.num_landmarks for face in faces):
+        fitting = f"; use {by_count[count]}" if count in by_count else "; give a scheme with that many"
+        raise DataError(
+            f"{source}: scheme {scheme.name} has {scheme.num_landmarks} landmarks, "
+            f"but {times} of {len(faces)} faces have {count}{fitting}"
+        )
+    return scheme
+
+
+def _size_or_fault(image: str) -> tuple[int, int] | str | None:
+    """(width, height) of an image, what is wrong with it, or None where there are annotations only."""
+    if image.startswith(NO_IMAGE):
+        return None
+    try:
+        return image_size(image)
+    except DataError as error:
+        return str(error)
+
+
+def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str | None) -> str:
+    """Why a face cannot be used, or "" where it can."""
+    marks = face.landmarks
+    if len(marks) != scheme.num_landmarks:
+        return f"{len(marks)} landmarks, expected {scheme.num_landmarks} ({scheme.name})"
+    if np.isnan(marks).any(axis=-1).all():
+        return "every landmark is missing"
+    if isinstance(size, str):
+        return size
+    if size is None:
+        return ""
+    # One image size beyond the border on either side; NaN compares as inside.
+    outside = ((marks < (-size[0], -size[1])) | (marks > (2 * size[0], 2 * size[1]))).any(axis=-1)
+    if outside.any():
+        m = int(outside.argmax())
+        return (
+            f"landmark {m} at ({marks[m, 0]:g}, {marks[m, 1]:g}) lies far outside "
+            f"the {size[0]} x {size[1]} image {face.image}"
+        )
+    return ""
+
+
+def _without_repeats(faces: list[Face], skipped: list[str], repeated: Repeated) -> list[Face]:
+    """Of several annotations of one face in one picture only the last."""
+    by_image: dict[str, list[int]] = defaultdict(list)
+    for i, face in enumerate(faces):
+        by_image[os.path.normpath(face.image)].append(i)
+    dropped: set[int] = set()
+    for image, members in by_image.items():
+        if len(members) == 1:
+            continue
+        if len(members) > _MAX_FACES_PER_IMAGE:
+            raise DataError(f"{image}: {len(members)} faces of one image; at most {_MAX_FACES_PER_IMAGE} make sense")
+        boxes = np.stack([tight_box(faces[i].landmarks) for i in members])
+        for a, i in enumerate(members):
+            overlaps = overlap(boxes[a], boxes[a + 1 :]) > _SAME_FACE_OVERLAP
+            for later, overlapping in zip(members[a + 1 :], overlaps, strict=True):
+                same_person = faces[i].person != "" and faces[i].person == faces[later].person
+                if not (overlapping or same_person):
+                    continue
+                if repeated == "error":
+                    raise DataError(
+                        f"{faces[i].where} and {faces[later].where} annotate the same face of {image}: "
+                        "remove one, or give repeated='last' or 'keep'"
+                    )
+                skipped.append(f"{faces[i].where}: replaced by {faces[later].where}, the same face of {image}")
+                dropped.add(i)
+                break
+    return [face for i, face in enumerate(faces) if i not in dropped]

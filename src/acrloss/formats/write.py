@@ -1,0 +1,155 @@
+"""Writing annotations in any of the writable formats."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from acrloss.annotations import Annotations
+from acrloss.errors import DataError
+from acrloss.formats import pts
+from acrloss.formats.registry import WRITERS
+from acrloss.images import read_image
+from acrloss.images.encode import encode_png
+from acrloss.progress_hook import Progress, no_progress
+
+
+def write_annotations(
+    annotations: Annotations,
+    dest: str | Path,
+    format: str,
+    *,
+    copy_images: bool = False,
+    progress: Progress = no_progress,
+) -> list[str]:
+    """Write annotations as a folder that `acrloss.readers.read_annotations` reads.
+
+    Landmarks and boxes come back to 1e-5 pixels. The folder appears when it is complete.
+
+    Args:
+        annotations: the faces.
+        dest: a new or empty folder.
+        format: a name in `WRITERS`.
+        copy_images: put the images into `dest`; else the files name them by absolute paths. A .pts file names no
+            image, so the format pts always has them copied. What is no file of its own (synthetic faces, images in a
+            COFW file) is written as PNG.
+        progress: wraps the numbers of the faces whose images are copied, for a progress bar.
+
+    Returns:
+        One line for each thing that the format cannot hold and that was left out or changed.
+
+    Raises:
+        DataError: an unknown format, `dest` is not empty or cannot be written, an image cannot be read, or nothing is
+            left to write.
+    """
+    if format not in WRITERS:
+        raise DataError(f"format {format!r} cannot be written; give one of {', '.join(WRITERS)}")
+    writer, dest = WRITERS[format], Path(os.path.abspath(dest))  # noqa: PTH100 (links stay as they are named)
+    notes = [
+        f"{format} cannot hold {what}, which {count} of {len(annotations)} faces have: left out"
+        + (" with the faces" if what == "missing landmarks" else "")
+        for what, count in _contents(annotations).items()
+        if count and what in writer.CANNOT_HOLD
+    ]
+    if "missing landmarks" in writer.CANNOT_HOLD:
+        annotations = annotations.select(~np.isnan(annotations.landmarks).any(axis=(1, 2)))
+    if len(annotations) == 0:
+        raise DataError(f"{annotations.source}: no face that {format} can hold; choose another format")
+    copy_images = copy_images or format == "pts"
+    inside = next((image for image in annotations.images if "://" in image), None)
+    if not copy_images and inside is not None:
+        raise DataError(f"{inside} is no image file; give --copy_images true to have such images written")
+    if (
+        format == "pts"
+        and pts.split_of(dest)
+        and not all(map(pts.image_folder, annotations.splits, annotations.subsets))
+    ):
+        raise DataError(
+            f"{dest}: a folder of this name means split {pts.split_of(dest)!r}, which faces here are not in"
+        )
+    temporary = _begin(dest)
+    try:
+        if copy_images:
+            images = _copy_images(annotations, temporary, format, progress)
+        else:
+            images = [os.path.abspath(image) for image in annotations.images]  # noqa: PTH100
+        notes += writer.write_faces(temporary, annotations, images)
+        if dest.exists():
+            dest.rmdir()
+        temporary.rename(dest)
+    except OSError as error:
+        raise DataError(f"cannot write {error.filename or dest}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return notes
+
+
+def _contents(annotations: Annotations) -> dict[str, int]:
+    """How many faces have what not every format can hold."""
+    missing = np.isnan(annotations.landmarks[..., 0])
+    return {
+        "missing landmarks": int(missing.any(axis=1).sum()),
+        "visibility": int((~annotations.visible & ~missing).any(axis=1).sum()),
+        "boxes": int((~np.isnan(annotations.boxes[:, 0])).sum()),
+        "persons": sum(1 for person in annotations.persons if person),
+        "subsets": sum(1 for tags in annotations.subsets if tags),
+    }
+
+
+def _begin(dest: Path) -> Path:
+    """A folder beside `dest` that becomes `dest` when all is in it."""
+    try:
+        if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
+            raise DataError(f"{dest} is not an empty folder; give another one")
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=dest.parent, prefix=f".{dest.name}."))
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+    except OSError as error:
+        raise DataError(f"cannot write {dest}: {error.strerror or error}; choose another folder") from error
+    return temporary
+
+
+def _copy_images(annotations: Annotations, folder: Path, format: str, progress: Progress) -> list[str]:
+    """Put the images into `folder`; their paths in it. For pts each face gets an image of its own, in the folder of its
+    split and subsets."""
+    taken: set[str] = set()
+    placed: dict[object, str] = {}
+    names = []
+    for i in progress(range(len(annotations)), "copying images", len(annotations)):
+        reference = annotations.images[i]
+        key = i if format == "pts" else reference
+        if key not in placed:
+            below = pts.image_folder(annotations.splits[i], annotations.subsets[i]) if format == "pts" else "images"
+            placed[key] = _copy_image(reference, folder, below, taken)
+        names.append(placed[key])
+    return names
+
+
+def _copy_image(reference: str, folder: Path, below: str, taken: set[str]) -> str:
+    kind, inside, rest = reference.rpartition("://")
+    if inside:
+        # "synthetic://0/12?size=96" or "cofw://PATH/NAME.mat#IsTr/12": the numbers tell images apart.
+        container, _, item = rest.rpartition("#")
+        stem, suffix = re.sub(r"\W+", "_", f"{Path(container).stem or kind}_{item}"), ""
+    else:
+        stem, suffix = Path(reference).stem, Path(reference).suffix
+    name, number = stem, 2
+    # Formats tell images apart by stem, and some file systems do not tell `a` from `A`.
+    while f"{below}/{name}".lower() in taken:
+        name, number = f"{stem}_{number}", number + 1
+    taken.add(f"{below}/{name}".lower())
+    (folder / below).mkdir(parents=True, exist_ok=True)
+    if suffix.lower() in pts.IMAGE_SUFFIXES:
+        name = f"{below}/{name}{suffix}".removeprefix("/")
+        shutil.copyfile(reference, folder / name)
+    else:
+        name = f"{below}/{name}.png".removeprefix("/")
+        (folder / name).write_bytes(encode_png(read_image(reference)))
+    return name

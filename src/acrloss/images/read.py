@@ -1,0 +1,116 @@
+"""Reading images: files of any common type, references to synthetic faces, or to images in a COFW file, as RGB arrays.
+
+The size is known from the header before anything is decoded, so that a small file cannot ask for a huge
+array, and a file that ends early is an error: OpenCV before version 5 fills the rest of such a picture with
+grey and says nothing.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from acrloss.errors import DataError
+from acrloss.images import cofw
+from acrloss.images.header import HEADER_BYTES, MAX_BYTES, parse_header, read_bytes, refuse_truncated
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_SYNTHETIC = "synthetic://"
+
+
+def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
+    """The image as (height, width, 3) RGB uint8, upright (EXIF orientation applied).
+
+    Grey, palette, RGBA (alpha dropped) and 16-bit images are converted.
+
+    Args:
+        reference: a file's path, "synthetic://seed/index", or "cofw://PATH#IsTr/index" (see
+            `acrloss.images.cofw`).
+        reduce: 1, 2, 4 or 8: divide both sides by this, rounding up. A JPEG is decoded at that size, which
+            costs much less than decoding all of it. Position x in the image is (x + 0.5) / reduce - 0.5 in
+            the result.
+
+    Raises:
+        DataError: no such file, not an image, damaged or truncated, of more than MAX_PIXELS pixels, or there
+            are annotations only.
+        ValueError: another `reduce`.
+    """
+    if reduce not in _REDUCED:
+        raise ValueError(f"reduce must be 1, 2, 4 or 8, got {reduce!r}")
+    if reference.startswith(_SYNTHETIC):
+        # Only here: the renderer is large, and photographs do without.
+        from acrloss.synthetic import render_reference
+
+        return _shrink(render_reference(reference), reduce)
+    if reference.startswith(cofw.REFERENCE):
+        return _shrink(cofw.read_image(reference), reduce)
+    data = read_bytes(reference, MAX_BYTES)
+    header = parse_header(reference, data)
+    if header is None:
+        raise DataError(f"{reference}: the image ends inside its header; replace the file")
+    refuse_truncated(reference, data, header)
+    # The decoder pads the right and bottom to whole pixels of the reduced image. Turned by EXIF the padding
+    # would come first and shift everything by part of a pixel.
+    early = header.format == "JPEG" and (
+        header.orientation == 1 or (header.width % reduce == 0 and header.height % reduce == 0)
+    )
+    flags = (_REDUCED[reduce] if early else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error as error:
+        raise DataError(f"{reference}: cannot decode the image ({error.err}); replace the file") from error
+    scale = reduce if early else 1
+    if decoded is None or decoded.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
+        raise DataError(f"{reference}: cannot decode the image, it is damaged; replace the file")
+    image: NDArray[np.uint8] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
+    image = _upright(image, header.orientation)
+    return image if early else _shrink(image, reduce)
+
+
+def image_size(reference: str) -> tuple[int, int]:
+    """(width, height) in pixels of the upright image, from the header alone: a few KB are read and nothing
+    decoded.
+
+    Raises:
+        DataError: no such file, not an image, of more than MAX_PIXELS pixels, or there are annotations only.
+    """
+    if reference.startswith(_SYNTHETIC):
+        height, width = read_image(reference).shape[:2]
+        return width, height
+    if reference.startswith(cofw.REFERENCE):
+        return cofw.image_size(reference)
+    header = parse_header(reference, read_bytes(reference, HEADER_BYTES))
+    if header is None:
+        header = parse_header(reference, read_bytes(reference, MAX_BYTES))
+    if header is None:
+        raise DataError(f"{reference}: the image ends inside its header; replace the file")
+    return (header.height, header.width) if header.orientation >= 5 else (header.width, header.height)
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo EXIF orientation 1 … 8."""
+    if orientation == 1:
+        return image
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def _shrink(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Average factor x factor blocks, the last ones filled up by repeating the border."""
+    if factor == 1:
+        return image
+    height, width = image.shape[:2]
+    padded = cv2.copyMakeBorder(image, 0, -height % factor, 0, -width % factor, cv2.BORDER_REPLICATE)
+    size = (padded.shape[1] // factor, padded.shape[0] // factor)
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

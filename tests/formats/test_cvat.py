@@ -1,0 +1,194 @@
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acrloss.annotations import Annotations
+from acrloss.errors import DataError
+from acrloss.formats import Face
+from acrloss.formats.cvat import read_faces, recognises, write_faces
+from acrloss.schemes import Scheme
+
+# As CVAT exports a task: labels of a skeleton and its points, then images.
+HEAD = """<?xml version="1.0" encoding="utf-8"?>
+<annotations>
+  <version>1.1</version>
+  <meta>
+    <task>
+      <id>12</id>
+      <name>faces</name>
+      <labels>
+        <label>
+          <name>face</name>
+          <color>#5986b3</color>
+          <type>skeleton</type>
+          <attributes>
+            <attribute><name>person</name><mutable>False</mutable><input_type>text</input_type></attribute>
+          </attributes>
+          <svg>&lt;line x1="1" y1="2" data-type="edge"/&gt;</svg>
+        </label>
+{labels}
+      </labels>
+    </task>
+    <dumped>2024-01-01 10:00:00.000000+00:00</dumped>
+  </meta>
+"""
+POINTS = """  <image id="0" name="one.jpg" width="100" height="80">
+    <points label="face" source="manual" occluded="0" points="10.50,20.50;30.00,20.25;20.00,40.00" z_order="0">
+      <attribute name="person">Ann</attribute>
+    </points>
+    <box label="face" source="manual" occluded="0" xtl="5.00" ytl="10.00" xbr="45.00" ybr="50.00" z_order="0">
+    </box>
+    <polygon label="hat" points="1,2;3,4;5,6"/>
+  </image>
+"""
+SKELETON = """  <image id="1" name="two.jpg" subset="Validation" width="100" height="80">
+    <skeleton label="face" source="manual" z_order="0" group_id="4">
+      <points label="{1}" source="manual" outside="0" occluded="1" points="30.00,20.25">
+        <attribute name="person">no</attribute>
+      </points>
+      <points label="{0}" source="manual" outside="0" occluded="0" points="10.50,20.50">
+      </points>
+      <points label="{2}" source="manual" outside="1" occluded="0" points="0.00,0.00">
+      </points>
+      <attribute name="person">Bob</attribute>
+      <attribute name="subsets">hard; full</attribute>
+    </skeleton>
+    <points label="other" occluded="1" points="1,2;3,4;5,6"/>
+    <box label="x" group_id="3" xtl="1" ytl="1" xbr="2" ybr="2" occluded="0"/>
+    <box label="x" group_id="4" xtl="5.00" ytl="10.00" xbr="45.00" ybr="50.00" occluded="0"/>
+  </image>
+"""
+
+
+def write(tmp_path: Path, body: str, names: tuple[str, ...] = ("1", "2", "3")) -> Path:
+    label = "<label><name>{}</name><type>points</type><attributes></attributes><parent>face</parent></label>"
+    path = tmp_path / "annotations.xml"
+    path.write_text(HEAD.format(labels="\n".join(label.format(name) for name in names)) + body + "</annotations>\n")
+    return path
+
+
+def faces_of(path: Path, **options: Any) -> tuple[list[Face], list[str]]:
+    skipped: list[str] = []
+    return list(read_faces(path, skipped, **options)), skipped
+
+
+def test_points(tmp_path: Path) -> None:
+    path = write(tmp_path, POINTS)
+    assert recognises(path)
+    assert recognises(tmp_path)
+    (face,), skipped = faces_of(path)
+    assert skipped == []
+    assert face.where == f"{path}:26"
+    assert face.landmarks.tolist() == [[10, 20], [29.5, 19.75], [19.5, 39.5]]
+    assert face.visible is not None
+    assert face.visible.all()
+    assert face.box == (4.5, 9.5, 44.5, 49.5)
+    assert (face.person, face.split, face.image) == ("Ann", "", str(tmp_path / "images/one.jpg"))
+    (face,), _ = faces_of(path, corner_origin=False)
+    assert face.landmarks[0].tolist() == [10.5, 20.5]
+    assert face.box == (5, 10, 45, 50)
+
+
+@pytest.mark.parametrize("names", [("1", "2", "3"), ("right eye", "left eye", "chin")])
+def test_skeletons(names: tuple[str, ...], tmp_path: Path) -> None:
+    path = write(tmp_path, SKELETON.format(*names), names)
+    (face, other), skipped = faces_of(path)
+    assert skipped == []
+    np.testing.assert_array_equal(face.landmarks, [[10, 20], [29.5, 19.75], [np.nan, np.nan]])
+    assert face.visible is not None
+    assert face.visible.tolist() == [True, False, True]
+    assert face.box == (4.5, 9.5, 44.5, 49.5)
+    assert (face.person, face.split, face.subsets) == ("Bob", "val", frozenset({"hard", "full"}))
+    assert other.visible is not None
+    assert not other.visible.any()
+    assert other.box is None
+    assert len(faces_of(path, label="face")[0]) == 1
+    (face,), _ = faces_of(path, label="face", names=names[::-1])
+    np.testing.assert_array_equal(face.landmarks[2], [10, 20])
+
+
+def test_landmarks_that_no_face_has_still_count(tmp_path: Path) -> None:
+    path = write(tmp_path, SKELETON.format("2", "3", "4"), ("1", "2", "3", "4"))
+    (face, _), _ = faces_of(path)
+    assert len(face.landmarks) == 4
+    assert np.isnan(face.landmarks[0]).all()
+
+
+def test_images_are_found_where_cvat_exports_them(tmp_path: Path) -> None:
+    path = write(tmp_path, SKELETON.format("1", "2", "3"))
+    (tmp_path / "images/Validation").mkdir(parents=True)
+    for place in ("images/Validation", ".", "images"):
+        (tmp_path / place / "two.jpg").touch()
+        assert Path(faces_of(path)[0][0].image).resolve() == (tmp_path / place / "two.jpg").resolve()
+    assert faces_of(path, images="/data")[0][0].image == "/data/two.jpg"
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ('<points label="f" points="1,2;3"/>', "expected pairs x,y"),
+        ('<points label="f" points="1,2,3,4"/>', "expected pairs x,y"),
+        ('<points label="f" points=""/>', "expected pairs x,y, got ''"),
+        ('<points label="f" points="1,inf"/>', "coordinates must be finite"),
+        ('<skeleton label="f"><points label="1" points="1,2"/><points label="1" points="1,2"/></skeleton>', "two land"),
+        ('<skeleton label="f"><points label="1" points="1,2;3,4"/></skeleton>', "expected pairs x,y"),
+        ('<skeleton label="f"></skeleton>', "the skeleton has no points"),
+        ('<points label="f" points="1,2"/><box xtl="5" ytl="0" xbr="5" ybr="1"/>', "a box needs xtl < xbr"),
+        ('<points label="f" points="1,2"/><box xtl="5"/>', "box: expected a number, got ''"),
+    ],
+)
+def test_bad_shapes_are_left_out_with_file_and_line(shape: str, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f'<image name="a.jpg">{shape}</image>{POINTS}', ())
+    faces, skipped = faces_of(path)
+    assert [Path(face.image).name for face in faces] == ["one.jpg"]
+    assert len(skipped) == 1
+    assert skipped[0].startswith(f"{path}:23: ")
+    assert message in skipped[0]
+
+
+def test_video_and_nameless_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"annotations\.xml:25: this is CVAT for video; export the task as CVAT for im"):
+        faces_of(write(tmp_path, '<track id="0" label="face"><points frame="0" points="1,2"/></track>'))
+    faces, skipped = faces_of(write(tmp_path, '<image><points label="f" points="1,2"/></image>'))
+    assert faces == []
+    assert "the image's name must be a text" in skipped[0]
+    with pytest.raises(DataError, match=r"no \.xml file with the root element <annotations>"):
+        faces_of(tmp_path / "none")
+
+
+def test_written_file_has_what_cvat_needs(tmp_path: Path) -> None:
+    scheme = Scheme("three", 3, (1, 0, 2), contours=(((0, 1, 2), True),))
+    faces = Annotations.create(
+        ["a"] * 2,
+        np.array([[[1, 2], [3.5, 4.25], [np.nan, np.nan]], [[10, 20], [30, 20], [20, 40]]]),
+        scheme,
+        visible=[[True, False, False], [True] * 3],
+        boxes=np.array([[0, 0, 10, 8], [np.nan] * 4]),
+        persons=["Ann & Bob", ""],
+        splits=["val", "val"],
+    )
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.png").write_bytes(b"P6 20 10 255\n" + bytes(600))
+    assert write_faces(tmp_path, faces, ["images/a.png"] * 2) == []
+    root = ET.parse(tmp_path / "annotations.xml").getroot()
+    labels = [(row.findtext("name"), row.findtext("type"), row.findtext("parent")) for row in root.iter("label")]
+    assert labels[:2] == [("face", "skeleton", None), ("face box", "rectangle", None)]
+    assert labels[2:] == [(str(m), "points", "face") for m in range(3)]
+    drawing = ET.fromstring(f"<svg>{root.findtext('.//svg')}</svg>")
+    assert [dot.get("data-label-name") for dot in drawing.iter("circle")] == ["0", "1", "2"]
+    assert [(line.get("data-node-from"), line.get("data-node-to")) for line in drawing.iter("line")] == [
+        ("1", "2"),
+        ("2", "3"),
+        ("3", "1"),
+    ]
+    (image,) = root.iter("image")
+    assert image.attrib == {"id": "0", "name": "a.png", "subset": "val", "width": "20", "height": "10"}
+    skeleton = image[0]
+    points = [(p.get("label"), p.get("outside"), p.get("occluded"), p.get("points")) for p in skeleton.iter("points")]
+    assert points == [("0", "0", "0", "1.5,2.5"), ("1", "0", "1", "4,4.75"), ("2", "1", "0", "0,0")]
+    assert skeleton.findtext("attribute") == "Ann & Bob"
+    assert image[1].get("group_id") == skeleton.get("group_id") == "1"
+    assert (image[1].get("xtl"), image[1].get("ybr")) == ("0.5", "8.5")
