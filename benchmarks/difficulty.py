@@ -18,13 +18,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from acrloss.crop import crop_matrix, to_crop_units
-from acrloss.evaluate import predict_annotated
+from acrloss.crops.crop import crop_matrix, normalized_landmarks, to_crop_units
+from acrloss.figures.style import CYCLE, STYLES, save_figure
 from acrloss.formats import read_annotations
-from acrloss.plots import CYCLE, STYLES, save_figure
-from acrloss.predictor import load_model
+from acrloss.networks.localizer import load_model
+from acrloss.prediction.annotated import predict_annotated
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.training import normalized_landmarks
 
 Float = NDArray[np.float64]
 

@@ -251,7 +251,7 @@ def of_truth(result: dict[str, Any], truth: Float, what: str) -> Float:
 
 def row_of(contender: Contender, rounds: list[dict[str, Any]], faces: "Annotations") -> dict[str, Any]:
     """The figures of one contender."""
-    from acrloss.evaluate import evaluate
+    from acrloss.evaluation.scores import evaluate
 
     def milliseconds(key: str) -> list[float]:
         known = [r[key][np.isfinite(r[key])] for r in rounds]

@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 
 from acrloss.annotations import Annotations
-from acrloss.augment import Augmentation
-from acrloss.crop import CropSpec
-from acrloss.dataset import LandmarkDataset
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.crop import CropSpec
+from acrloss.crops.dataset import LandmarkDataset
+from acrloss.crops.pack import pack
 from acrloss.formats import read_annotations
 from acrloss.formats.synthetic import generate
 from acrloss.images import read_image
-from acrloss.pack import pack
 
 
 def photographs(folder: Path, count: int) -> Annotations:

@@ -22,14 +22,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from acrloss.augment import Augmentation
-from acrloss.crop import CropSpec
-from acrloss.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.crop import CropSpec, normalized_landmarks
+from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.formats import read_annotations
 from acrloss.losses import LandmarkLoss, create_loss, loss_names, versioned
-from acrloss.models import create_model
+from acrloss.networks.landmark_net import create_model
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.training import LandmarkTraining, TrainConfig, normalized_landmarks
+from acrloss.training import LandmarkTraining, TrainConfig
 
 ROUNDS = 5
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from acrloss.crop import apply_matrix
-from acrloss.draw import contact_sheet, draw_landmarks, face_tile
-from acrloss.explore import square_frame
+from acrloss.crops.crop import apply_matrix, square_frame
+from acrloss.figures.draw import contact_sheet, draw_landmarks, face_tile
 from acrloss.formats import read_annotations
 from acrloss.images import read_image
 from acrloss.images.encode import save_png

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from acrloss.augment import Augmentation
 from acrloss.calibrate import detected_boxes, fit_confidence, fit_detector_boxes, fit_landmark_boxes
-from acrloss.crop import CropSpec
-from acrloss.dataset import LandmarkDataset
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.crop import CropSpec
+from acrloss.crops.dataset import LandmarkDataset
 from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
-from acrloss.models import LandmarkNet, create_model
+from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.schemes import get_scheme
 
 

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
+from acrloss.crops.crop import square_frame
 from acrloss.errors import DataError
-from acrloss.explore import explore, square_frame
+from acrloss.explore import explore
 from acrloss.images.encode import save_png
 from acrloss.schemes import Scheme
 from acrloss.shapes.schedule import ModeSchedule

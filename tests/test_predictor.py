@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as PIL
 
 from acrloss.annotations import Annotations
-from acrloss.crop import CropSpec
+from acrloss.crops.crop import CropSpec
 from acrloss.detection.box_map import BoxMap
 from acrloss.detection.detector import Detections
 from acrloss.errors import DataError

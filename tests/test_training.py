@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from acrloss.augment import Augmentation
-from acrloss.crop import CropSpec
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.crop import CropSpec, normalized_landmarks
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
-from acrloss.models import LandmarkNet
+from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training import (
     ModelConfig,
@@ -23,7 +23,6 @@ from acrloss.training import (
     average_weights,
     create_criterion,
     fit,
-    normalized_landmarks,
     training_split,
 )
 
@@ -64,7 +63,8 @@ def test_best_is_the_epoch_of_lowest_validation_nme(faces_csv: Path, tmp_path: P
     lowest = min(range(4), key=lambda i: history[i]["val_nme"])
     # Running again only up to that epoch cannot give the same weights (the learning rate decays otherwise), so the
     # claim is checked by validating the saved network itself.
-    from acrloss.evaluate import evaluate, predict_annotated
+    from acrloss.evaluation.scores import evaluate
+    from acrloss.prediction.annotated import predict_annotated
 
     val = read_annotations(faces_csv).split("val")
     network = LandmarkNet.load(tmp_path / "best.safetensors")
@@ -99,7 +99,7 @@ def test_difficulty_frame_matters_and_is_permuted_for_mirrored_faces(faces_csv: 
 
 
 def test_mirrored_faces_get_the_permuted_difficulty_of_the_annotated_face(faces_csv: Path) -> None:
-    from acrloss.models import create_model
+    from acrloss.networks.landmark_net import create_model
     from acrloss.training import LandmarkTraining
 
     faces = read_annotations(faces_csv)

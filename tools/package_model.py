@@ -1,4 +1,4 @@
-"""Put a trained network into the package: weights, ONNX and card (see `acrloss.packaged`).
+"""Put a trained network into the package: weights, ONNX and card (see `acrloss.networks.model_files`).
 
     python tools/package_model.py RUN --data 300w --name default --licence "…"
 
@@ -18,13 +18,14 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import save
 
-from acrloss.evaluate import evaluate, predict_annotated, predict_detected
-from acrloss.export import TOLERANCE, export, sample_crops
+from acrloss.evaluation.scores import evaluate
 from acrloss.files import write_atomic
 from acrloss.formats import read_annotations
-from acrloss.models import FORMAT, LandmarkNet
-from acrloss.onnx_model import OnnxModel
-from acrloss.packaged import FOLDER
+from acrloss.networks.export import TOLERANCE, export, sample_crops
+from acrloss.networks.landmark_net import FORMAT, LandmarkNet
+from acrloss.networks.model_files import FOLDER
+from acrloss.networks.onnx_model import OnnxModel
+from acrloss.prediction.annotated import predict_annotated, predict_detected
 from acrloss.predictor import Predictor
 
 

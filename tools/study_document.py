@@ -14,7 +14,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from acrloss import plots
+from acrloss.figures import errors, style
 from acrloss.files import write_atomic
 from acrloss.study import read_study
 from acrloss.study_report import (
@@ -97,7 +97,7 @@ def gains_table() -> str:
 def gains_figure() -> Figure:
     """The differences of `gains_table` with their intervals."""
     differences = {condition: difference for condition, (_, _, difference) in gains().items()}
-    return plots.paired_differences(differences, reference=REFERENCE, normalizer=f"{REFERENCE}'s NME")
+    return errors.paired_differences(differences, reference=REFERENCE, normalizer=f"{REFERENCE}'s NME")
 
 
 def updated(text: str) -> str:
@@ -116,8 +116,8 @@ def main() -> None:
     text = updated(DOCUMENT.read_text(encoding="utf-8"))
     write_atomic(DOCUMENT, text)
     for place, name, data, kind in dict.fromkeys(_PICTURE.findall(text)):
-        write_atomic(DOCUMENT.parent / place, plots.to_png(_FIGURES[kind](results_of(name, data))))
-    write_atomic(DOCUMENT.parent / "images" / "study-gains.png", plots.to_png(gains_figure()))
+        write_atomic(DOCUMENT.parent / place, style.to_png(_FIGURES[kind](results_of(name, data))))
+    write_atomic(DOCUMENT.parent / "images" / "study-gains.png", style.to_png(gains_figure()))
     print(f"results: {DOCUMENT}")
 
 

@@ -12,14 +12,14 @@ from torch.utils.data import DataLoader
 
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float
-from acrloss.augment import Augmentation
 from acrloss.boxes import best_match
-from acrloss.dataset import EpochSampler, LandmarkDataset
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.dataset import EpochSampler, LandmarkDataset
 from acrloss.detection.box_map import fit_box_map
 from acrloss.detection.detector import Detector
 from acrloss.errors import DataError
 from acrloss.images import read_image
-from acrloss.models import LandmarkNet
+from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.progress_hook import Progress, no_progress
 
 # As many faces tell medians and a linear layer well enough.

@@ -5,35 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from acrloss import plots
 from acrloss.annotations import Annotations
-from acrloss.errors import DataError
-from acrloss.evaluate import Evaluation, evaluate, plain
+from acrloss.evaluation.comparison import nme_difference
+from acrloss.evaluation.metrics import NORMALIZER_NAMES
+from acrloss.evaluation.scores import Evaluation, plain
+from acrloss.figures import errors, style
 from acrloss.files import write_atomic
-from acrloss.metrics import NORMALIZER_NAMES
-from acrloss.predictions import Predictions
 from acrloss.report import ReportContent, Table, write_report
-from acrloss.run_report import comparison_table, nme_difference
-
-
-def compare(annotations: Annotations, predictions: Mapping[str, Predictions]) -> dict[str, Evaluation]:
-    """Score predictors, by name, on the faces for which each of them has landmarks and which can be scored.
-
-    Raises:
-        DataError: there is no such face.
-    """
-    shared = np.ones(len(annotations), dtype=np.bool_)
-    for found in predictions.values():
-        shared &= ~np.isnan(found.landmarks).all(axis=(1, 2))
-    if not shared.any():
-        raise DataError(f"no face has predictions of all of {', '.join(predictions)}; compare fewer of them")
-    faces = annotations.select(shared)
-    return {
-        name: evaluate(faces, found.landmarks[shared], None if found.occlusion is None else found.occlusion[shared])
-        for name, found in predictions.items()
-    }
+from acrloss.run_report import comparison_table
 
 
 def subset_table(evaluations: Mapping[str, Evaluation]) -> Table:
@@ -67,8 +46,8 @@ def write_comparison(
     first = next(iter(evaluations.values()))
     normalizer = NORMALIZER_NAMES[first.normalizer]
     left_out = sorted(set(annotations.images) - set(first.annotations.images))
-    figure = plots.ced_curves({n: e.nme[first.normalizer] for n, e in evaluations.items()}, normalizer=normalizer)
-    png = plots.to_png(figure)
+    figure = errors.ced_curves({n: e.nme[first.normalizer] for n, e in evaluations.items()}, normalizer=normalizer)
+    png = style.to_png(figure)
     write_atomic(folder / "figures" / "cumulative_error.png", png)
     write_atomic(
         folder / "comparison.json", json.dumps(_to_dict(evaluations, left_out, len(annotations)), indent=2) + "\n"

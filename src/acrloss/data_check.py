@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float, Image
 from acrloss.boxes import overlap
-from acrloss.crop import apply_matrix
-from acrloss.draw import contact_sheet, draw_landmarks, face_tile
+from acrloss.crops.crop import apply_matrix
 from acrloss.duplicates import Fingerprint, duplicate_groups, fingerprint
 from acrloss.errors import DataError
+from acrloss.figures.draw import contact_sheet, draw_landmarks, face_tile
 from acrloss.files import write_atomic
 from acrloss.images import NO_IMAGE, read_image
 from acrloss.images.encode import encode_jpeg

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from acrloss import plots
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float, Image
-from acrloss.crop import CropSpec, apply_matrix
-from acrloss.draw import draw_landmarks, face_tile
+from acrloss.crops.crop import CropSpec, apply_matrix, square_frame
 from acrloss.errors import DataError
+from acrloss.figures import shapes, style
+from acrloss.figures.draw import draw_landmarks, face_tile
 from acrloss.files import write_atomic
 from acrloss.images import read_image
 from acrloss.progress_hook import Progress, no_progress
@@ -34,13 +34,6 @@ FRAME = (
     "longer side 1, no rotation"
 )
 """The frame that the shape model is fitted in. A larger crop only scales it: k and Φ stay the same."""
-
-
-def square_frame(annotations: Annotations) -> Float:
-    """(N, M, 2) landmarks of every face in the frame that `FRAME` describes; NaN stays NaN."""
-    squares = CropSpec(enlargement=1.0).squares(annotations.landmark_boxes())
-    framed: Float = (annotations.landmarks - squares[:, None, :2]) / squares[:, None, 2:] + 0.5
-    return framed
 
 
 def explore(
@@ -97,8 +90,8 @@ def explore(
     photographs = _photographs(model, usable, known, chosen, modes, shares) if chosen else []
     figures: list[tuple[str, bytes]] = []
     files: list[str] = []
-    work = [(drawing, ".png", plots.to_png) for drawing in drawings]
-    work += [(photograph, ".jpg", plots.to_jpeg) for photograph in photographs]
+    work = [(drawing, ".png", style.to_png) for drawing in drawings]
+    work += [(photograph, ".jpg", style.to_jpeg) for photograph in photographs]
     for (name, caption, draw), suffix, encode in progress(work, "drawing", len(work)):
         figures.append((caption, encode(draw())))
         files.append(f"figures/{name}{suffix}")
@@ -183,7 +176,7 @@ def _drawings(
                 "the paper's loss, which jumps at Δ = 1 unless Φ = 1. Middle: the same made continuous. Right: "
                 "with a continuous gradient. The data play no part in this figure."
             ),
-            plots.loss_curves,
+            shapes.loss_curves,
         ),
         (
             "mean_and_modes",
@@ -191,7 +184,7 @@ def _drawings(
                 f"The mean of {len(framed)} faces (grey) moved along the first modes of the shape model, up to "
                 "three standard deviations (blue)."
             ),
-            partial(plots.mean_and_modes, model, scheme),
+            partial(shapes.mean_and_modes, model, scheme),
         ),
         (
             "spectrum",
@@ -199,7 +192,7 @@ def _drawings(
                 f"Spectrum of the shape model and the two readings of a share: {first} of the modes is "
                 f"k = {counted} of {len(model.mean)}, {first} of the variance is k = {explained}."
             ),
-            partial(plots.spectrum, model, shares),
+            partial(shapes.spectrum, model, shares),
         ),
         (
             "smooth_face",
@@ -207,7 +200,7 @@ def _drawings(
                 "Smooth-Face of one face of middling difficulty (coloured) over the real face (grey), for each "
                 "share and both rules; distances in % of the longer side of the face's box."
             ),
-            partial(plots.smooth_faces, model, middle, scheme, shares),
+            partial(shapes.smooth_faces, model, middle, scheme, shares),
         ),
         (
             "difficulty_on_mean_face",
@@ -216,7 +209,7 @@ def _drawings(
                 "coordinate and per landmark."
             ),
             partial(
-                plots.values_on_mean_face,
+                shapes.values_on_mean_face,
                 mean_face,
                 mean_difficulty,
                 scheme,
@@ -255,7 +248,7 @@ def _photographs(
                 ]
             )
             titles.append(f"{_percent(shares[stage])} by {rule}, k = {k}")
-        return plots.picture_grid(list(zip(*columns, strict=True)), row_titles=names, column_titles=titles)
+        return shapes.picture_grid(list(zip(*columns, strict=True)), row_titles=names, column_titles=titles)
 
     def difficulty_pictures(rule: Rule) -> Figure:
         columns, titles = [annotated], ["annotated"]
@@ -267,7 +260,7 @@ def _photographs(
                 ]
             )
             titles.append(name)
-        return plots.picture_grid(
+        return shapes.picture_grid(
             list(zip(*columns, strict=True)),
             row_titles=names,
             column_titles=titles,

@@ -52,7 +52,7 @@ class Faces:
 
     def draw(self, image: Image) -> Image:
         """The (H, W, 3) uint8 RGB image with landmarks and boxes on it; tiny images are enlarged."""
-        from acrloss.draw import draw_faces
+        from acrloss.figures.draw import draw_faces
 
         return draw_faces(image, self.landmarks, self.scheme, self.boxes)
 

@@ -6,21 +6,19 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from acrloss.arrays import Float, Image
-from acrloss.crop import CropSpec, crop_matrix, to_image, warp
-from acrloss.detection.box_map import BoxMap
+from acrloss.crops.crop import crop_matrix, to_image, warp
 from acrloss.detection.detector import Detections, Detector
 from acrloss.detection.installed import create_detector
 from acrloss.errors import DataError
 from acrloss.faces import Faces
 from acrloss.images import read_image
-from acrloss.packaged import find_model
-from acrloss.schemes import Scheme
+from acrloss.networks.localizer import Localizer, load_model
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -35,48 +33,6 @@ _BATCH = 32
 _SURE, _ENLARGED, _SHIFTS = 0.8, 1.25, (0.0, -0.15, 0.15)
 # Pictures that wait for others to fill a batch: a few photographs, whatever their size.
 _WAITING_BYTES = 300_000_000
-
-
-class Localizer(Protocol):
-    """A network as the predictor needs it: `acrloss.models.LandmarkNet` and `acrloss.onnx_model.OnnxModel` are such."""
-
-    @property
-    def scheme(self) -> Scheme: ...
-    @property
-    def crop(self) -> CropSpec: ...
-    @property
-    def mean_shape(self) -> Float | None: ...
-    @property
-    def box_maps(self) -> dict[str, BoxMap]: ...
-
-    def locate_crops(self, crops: Image) -> tuple[Float, Float]:
-        """(N, size, size, 3) RGB crops to (N, M, 2) landmarks in crop units and (N, M) confidence."""
-        ...
-
-
-def load_model(name: str | Path, threads: int = 0) -> Localizer:
-    """A network to predict with.
-
-    Args:
-        name: a packaged model (`acrloss models` lists them), a run folder, or a .safetensors or .onnx file.
-        threads: of the CPU; 0 leaves the library's choice.
-
-    Raises:
-        DataError: there is no such model, or its file is damaged.
-    """
-    path = find_model(name, ".onnx")
-    if path.suffix == ".onnx":
-        from acrloss.onnx_model import OnnxModel
-
-        return OnnxModel(path, threads)
-    # Only here: torch and timm take longer to load than a photograph takes to process.
-    import torch
-
-    from acrloss.models import LandmarkNet
-
-    if threads:
-        torch.set_num_threads(threads)
-    return LandmarkNet.load(path)
 
 
 class Predictor:

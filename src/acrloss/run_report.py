@@ -1,21 +1,22 @@
 """The report of a training run: its figures as files, and one page that shows them all."""
 
 import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from acrloss import arrays, draw, plots
-from acrloss.bootstrap import mean_intervals
-from acrloss.crop import apply_matrix
+from acrloss import arrays
+from acrloss.crops.crop import apply_matrix
 from acrloss.errors import DataError
-from acrloss.evaluate import Evaluation, Interval, Scores
+from acrloss.evaluation.comparison import nme_difference
+from acrloss.evaluation.metrics import NORMALIZER_NAMES, mean_known
+from acrloss.evaluation.predictions_file import write_predictions
+from acrloss.evaluation.scores import Evaluation, Interval, Scores
+from acrloss.figures import draw, errors, learning, style
 from acrloss.files import write_atomic
 from acrloss.images import encode, read_image
-from acrloss.metrics import NORMALIZER_NAMES, mean_known
 from acrloss.report import ReportContent, Table, write_report
 from acrloss.shapes.shape_model import ShapeModel
 
@@ -76,23 +77,6 @@ def write_run_report(
     return write_report(folder, content)
 
 
-def write_predictions(path: Path, evaluation: Evaluation) -> Path:
-    """Predictions and truth of every face, in pixels, as a NumPy archive without pickled objects."""
-    buffer = io.BytesIO()
-    faces = evaluation.annotations
-    np.savez_compressed(
-        buffer,
-        images=np.array(faces.images),
-        predictions=evaluation.predictions.astype(np.float32),
-        landmarks=faces.landmarks.astype(np.float32),
-        visible=faces.visible,
-        subsets=np.array([";".join(sorted(tags)) for tags in faces.subsets]),
-        scheme=json.dumps(faces.scheme.to_dict()),
-        nme=evaluation.nme[evaluation.normalizer],
-    )
-    return write_atomic(path, buffer.getvalue())
-
-
 def score_table(evaluation: Evaluation, intervals: bool = False) -> Table:
     """Caption, header and rows of the metrics of each subset under the usual normaliser, one row for each.
 
@@ -138,20 +122,6 @@ def comparison_table(evaluations: Mapping[str, Evaluation], intervals: bool = Fa
         rows.append([name, nme, shown, *others])
     nme, *others = _metric_names(first.score)
     return caption, ["", nme, "difference", *others], rows
-
-
-def nme_difference(evaluation: Evaluation, first: Evaluation) -> tuple[float, Interval]:
-    """Mean of a predictor's NME less that of the first over the faces that both have, in %, and its 95 % interval.
-
-    NaN where a predictor lost a face altogether, which makes its NME infinite.
-    """
-    both = np.isfinite(evaluation.nme[first.normalizer]) & np.isfinite(first.nme[first.normalizer])
-    lost = np.isinf([evaluation.score.nme, first.score.nme]).any()
-    if lost or not both.any():
-        return float("nan"), (float("nan"), float("nan"))
-    difference = (evaluation.nme[first.normalizer] - first.nme[first.normalizer])[both]
-    low, high = mean_intervals(difference[:, None])[0]
-    return float(difference.mean()), (float(low), float(high))
 
 
 def occlusion_table(evaluation: Evaluation) -> Table:
@@ -224,7 +194,10 @@ def _figures(
     if (folder / "metrics.csv").is_file():
         with (folder / "metrics.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
-        figures["learning_curves.png"] = "Learning curves", plots.to_png(plots.learning_curves(rows, normalizer=name))
+        figures["learning_curves.png"] = (
+            "Learning curves",
+            style.to_png(learning.learning_curves(rows, normalizer=name)),
+        )
     curves = {"this run": evaluation.nme[usual], **{key: other.nme[usual] for key, other in comparison.items()}}
     if not comparison:
         tags = evaluation.annotations.subsets
@@ -234,14 +207,16 @@ def _figures(
             if s.normalizer == usual and s.faces
         }
     if any(np.isfinite(values).any() for values in curves.values()):
-        figures["cumulative_error.png"] = "Cumulative error", plots.to_png(plots.ced_curves(curves, normalizer=name))
+        figures["cumulative_error.png"] = "Cumulative error", style.to_png(errors.ced_curves(curves, normalizer=name))
     if (folder / "shape_model.safetensors").is_file():
         mean_face = ShapeModel.load(folder / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
-        figure = plots.landmark_errors(mean_face, mean_known(evaluation.errors[usual], axis=0), scheme, normalizer=name)
-        figures["landmark_errors.png"] = "Error of each landmark on the mean face", plots.to_png(figure)
+        figure = errors.landmark_errors(
+            mean_face, mean_known(evaluation.errors[usual], axis=0), scheme, normalizer=name
+        )
+        figures["landmark_errors.png"] = "Error of each landmark on the mean face", style.to_png(figure)
     if scheme.regions:
         regions = {s.subset: s.regions for s in evaluation.scores if s.normalizer == usual and s.faces}
-        figures["regions.png"] = "Error by region", plots.to_png(plots.region_bars(regions, normalizer=name))
+        figures["regions.png"] = "Error by region", style.to_png(errors.region_bars(regions, normalizer=name))
     order = np.argsort(evaluation.nme[usual])
     order = order[np.isfinite(evaluation.nme[usual][order])]
     for title, stem, chosen in (

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from acrloss import plots
 from acrloss.arrays import Float
-from acrloss.bootstrap import RESAMPLES
-from acrloss.evaluate import THRESHOLDS
+from acrloss.evaluation.bootstrap import RESAMPLES
+from acrloss.evaluation.metrics import NORMALIZER_NAMES, area_under_ced, failure_rate, mean_known
+from acrloss.evaluation.scores import THRESHOLDS
+from acrloss.figures import errors, learning, style
 from acrloss.files import write_atomic
-from acrloss.metrics import NORMALIZER_NAMES, area_under_ced, failure_rate, mean_known
 from acrloss.report import ReportContent, Table, write_report
 from acrloss.study import Study
 from acrloss.study_results import Result
@@ -69,9 +69,9 @@ def write_study_report(
         tables += [difficulty_table(data, here)]
         if len(here) > 1:
             caption = f"{data}: differences to {next(iter(here))}, face by face"
-            figures.append((caption, plots.to_png(difference_figure(here))))
-        figures.append((f"{data}: cumulative error, all seeds", plots.to_png(ced_figure(here))))
-        figures.append((f"{data}: learning", plots.to_png(learning_figure(here))))
+            figures.append((caption, style.to_png(difference_figure(here))))
+        figures.append((f"{data}: cumulative error, all seeds", style.to_png(ced_figure(here))))
+        figures.append((f"{data}: learning", style.to_png(learning_figure(here))))
     details = [("How to make this again", command), ("Study", study.text)]
     if failed:
         details.insert(0, (f"{len(failed)} runs failed", "\n".join(failed)))
@@ -184,19 +184,19 @@ def difference_figure(methods: dict[str, list[Result]]) -> Figure:
     """The paired difference of each method to the first."""
     reference, *others = methods
     differences = {method: paired_difference(methods[method], methods[reference]) for method in others}
-    return plots.paired_differences(differences, reference=reference, normalizer=_normalizer(methods))
+    return errors.paired_differences(differences, reference=reference, normalizer=_normalizer(methods))
 
 
 def ced_figure(methods: dict[str, list[Result]]) -> Figure:
     """The cumulative error of each method, over the faces of all seeds."""
     curves = {method: np.concatenate([r.nme for r in runs]) for method, runs in methods.items()}
-    return plots.ced_curves(curves, normalizer=_normalizer(methods))
+    return errors.ced_curves(curves, normalizer=_normalizer(methods))
 
 
 def learning_figure(methods: dict[str, list[Result]]) -> Figure:
     """The validation error of each method over its epochs."""
     curves = {method: [r.curves["val_nme"] for r in runs] for method, runs in methods.items()}
-    return plots.compared_learning(curves, normalizer=_normalizer(methods))
+    return learning.compared_learning(curves, normalizer=_normalizer(methods))
 
 
 def _normalizer(methods: dict[str, list[Result]]) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 
 from acrloss.arrays import Float
 from acrloss.errors import DataError
-from acrloss.evaluate import Evaluation, evaluate
+from acrloss.evaluation.metrics import mean_known
+from acrloss.evaluation.predictions import read_predictions
+from acrloss.evaluation.predictions_file import read_scored_faces
+from acrloss.evaluation.scores import Evaluation, evaluate
 from acrloss.files import write_atomic
-from acrloss.metrics import mean_known
-from acrloss.predictions import read_predictions, read_scored_faces
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.study import Run, Study, run_key
 

@@ -26,14 +26,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from acrloss.annotations import Annotations
-from acrloss.augment import Augmentation
-from acrloss.crop import CropSpec, crop_matrix, to_crop_units
-from acrloss.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.crop import CropSpec, normalized_landmarks
+from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.errors import DataError
+from acrloss.evaluation.metrics import available_normalizers
+from acrloss.evaluation.torch_metrics import NormalizedMeanError
 from acrloss.files import write_atomic
 from acrloss.losses import ACRLoss, LandmarkLoss, create_loss
-from acrloss.metrics import NormalizedMeanError, available_normalizers
-from acrloss.models import LandmarkNet, create_model
+from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.progress import TrainingProgress
 from acrloss.shapes.schedule import ModeSchedule
 from acrloss.shapes.shape_model import ShapeModel
@@ -171,17 +172,6 @@ def training_split(annotations: Annotations, validation_share: float, seed: int)
             "add people, or train without validation: --validation_share 0"
         )
     return train.select(~out), train.select(out)
-
-
-def normalized_landmarks(annotations: Annotations, crop: CropSpec) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(N, M, 2) landmarks in crop units of the plain crop: the frame in which the shape model is fitted."""
-    squares = crop.squares(crop.boxes(annotations))
-    return np.stack(
-        [
-            to_crop_units(points, crop_matrix(square, crop.size), crop.size)
-            for points, square in zip(annotations.landmarks, squares, strict=True)
-        ]
-    )
 
 
 def average_weights(decay: float) -> Callable[[Any, Any, Any], None]:

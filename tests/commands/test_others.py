@@ -10,10 +10,10 @@ import pytest
 
 from acrloss.cli import COMMANDS, main
 from acrloss.commands.report import distinct_names
-from acrloss.crop import CropSpec
+from acrloss.crops.crop import CropSpec
 from acrloss.formats import read_annotations
 from acrloss.formats.pts import write_pts
-from acrloss.models import create_model
+from acrloss.networks.landmark_net import create_model
 from acrloss.schemes import get_scheme
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from acrloss.cli import main
-from acrloss.crop import CropSpec
+from acrloss.crops.crop import CropSpec
 from acrloss.formats import read_annotations
 from acrloss.formats.pts import read_pts
 from acrloss.images import read_image
-from acrloss.models import create_model
+from acrloss.networks.landmark_net import create_model
 from acrloss.schemes import get_scheme
 from real_data import FACES_300W
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acrloss.boxes import best_match
-from acrloss.crop import CropSpec
+from acrloss.crops.crop import CropSpec
 from acrloss.detection.box_map import BoxMap, box_maps_from, fit_box_map
 from acrloss.errors import DataError
 

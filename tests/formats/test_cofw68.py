@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acrloss.crop import CropSpec
-from acrloss.dataset import LandmarkDataset
+from acrloss.crops.crop import CropSpec
+from acrloss.crops.dataset import LandmarkDataset
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
 from acrloss.formats.cofw68 import recognises

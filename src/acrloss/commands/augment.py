@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from acrloss.augment import Augmentation
 from acrloss.commands.source import add_data_arguments, read_data
-from acrloss.crop import CropSpec
-from acrloss.dataset import LandmarkDataset
-from acrloss.draw import contact_sheet, draw_landmarks
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.crop import CropSpec
+from acrloss.crops.dataset import LandmarkDataset
 from acrloss.errors import DataError
+from acrloss.figures.draw import contact_sheet, draw_landmarks
 from acrloss.images.encode import save_png
 from acrloss.terminal import progress, results_in
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from acrloss.commands.source import add_data_arguments, read_data
 from acrloss.errors import DataError
-from acrloss.plots import flip_pairs, save_figure
+from acrloss.figures.shapes import flip_pairs
+from acrloss.figures.style import save_figure
 from acrloss.schemes import generic_scheme, get_scheme, save_scheme, scheme_names
 from acrloss.schemes.flip_pairs import propose_flip
 from acrloss.terminal import notes, out, results_in

@@ -4,10 +4,10 @@ the --crop and --augmentation that you will train with; train on the folder with
 from pathlib import Path
 from typing import Any
 
-from acrloss.augment import Augmentation
 from acrloss.commands.source import add_data_arguments, read_data
-from acrloss.crop import CropSpec
-from acrloss.pack import pack
+from acrloss.crops.augment import Augmentation
+from acrloss.crops.crop import CropSpec
+from acrloss.crops.pack import pack
 from acrloss.terminal import notes, progress, results_in
 
 

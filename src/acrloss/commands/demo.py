@@ -8,12 +8,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from acrloss.crop import CropSpec
+from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
-from acrloss.evaluate import evaluate, predict_mean_face
+from acrloss.evaluation.predictions import read_predictions
+from acrloss.evaluation.scores import evaluate
 from acrloss.formats import read_annotations
-from acrloss.predictions import read_predictions
-from acrloss.pretrained import find_packaged
+from acrloss.networks.pretrained import find_packaged
+from acrloss.prediction.annotated import predict_mean_face
 from acrloss.run_report import comparison_table, write_run_report
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.terminal import notes, print_table, results_in

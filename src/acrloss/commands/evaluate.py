@@ -13,10 +13,12 @@ import numpy as np
 
 from acrloss.commands.source import add_data_arguments, choose_split, read_data
 from acrloss.errors import DataError
-from acrloss.evaluate import evaluate, predict_annotated, predict_detected
-from acrloss.flip_test import FlipTest
-from acrloss.predictions import read_predictions
-from acrloss.predictor import Predictor, load_model
+from acrloss.evaluation.predictions import read_predictions
+from acrloss.evaluation.scores import evaluate
+from acrloss.networks.flip_averaging import FlipTest
+from acrloss.networks.localizer import load_model
+from acrloss.prediction.annotated import predict_annotated, predict_detected
+from acrloss.predictor import Predictor
 from acrloss.run_report import normalizer_table, occlusion_table, region_table, score_table, write_run_report
 from acrloss.terminal import is_wide, notes, print_table, progress, results_in
 

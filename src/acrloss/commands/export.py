@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.errors import DataError
-from acrloss.export import SUFFIXES, export, quantization_crops, quantize
 from acrloss.formats import read_annotations
-from acrloss.models import LandmarkNet
-from acrloss.packaged import find_model
+from acrloss.networks.export import SUFFIXES, export
+from acrloss.networks.landmark_net import LandmarkNet
+from acrloss.networks.model_files import find_model
+from acrloss.networks.quantize import quantization_crops, quantize
 from acrloss.terminal import notes, results_in
 
 

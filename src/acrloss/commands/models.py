@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from acrloss.packaged import FOLDER, model_card, model_names
+from acrloss.networks.model_files import FOLDER, model_card, model_names
 from acrloss.terminal import print_table, results_in
 
 

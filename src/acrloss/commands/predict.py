@@ -9,9 +9,10 @@ from typing import Any
 
 from acrloss.errors import DataError
 from acrloss.faces import Faces
-from acrloss.flip_test import FlipTest
 from acrloss.images.encode import save_png
-from acrloss.predictor import VIDEO_SUFFIXES, Predictor, check_boxes, image_files, load_model
+from acrloss.networks.flip_averaging import FlipTest
+from acrloss.networks.localizer import load_model
+from acrloss.predictor import VIDEO_SUFFIXES, Predictor, check_boxes, image_files
 from acrloss.terminal import notes, progress, results_in
 
 

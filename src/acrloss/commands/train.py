@@ -18,10 +18,11 @@ from acrloss.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_b
 from acrloss.commands.source import add_data_arguments, read_data
 from acrloss.detection.installed import create_detector, installed_detectors
 from acrloss.errors import DataError
-from acrloss.evaluate import evaluate, predict_annotated
+from acrloss.evaluation.scores import evaluate
 from acrloss.files import write_atomic
 from acrloss.losses import versioned
-from acrloss.models import LandmarkNet
+from acrloss.networks.landmark_net import LandmarkNet
+from acrloss.prediction.annotated import predict_annotated
 from acrloss.run_report import score_table, write_run_report
 from acrloss.terminal import notes, print_table, progress, results_in
 from acrloss.training import TrainConfig, fit, training_split

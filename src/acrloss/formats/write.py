@@ -27,7 +27,7 @@ def write_annotations(
     copy_images: bool = False,
     progress: Progress = no_progress,
 ) -> list[str]:
-    """Write annotations as a folder that `acrloss.readers.read_annotations` reads.
+    """Write annotations as a folder that `acrloss.formats.read_annotations` reads.
 
     Landmarks and boxes come back to 1e-5 pixels. The folder appears when it is complete.
 

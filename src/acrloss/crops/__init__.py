@@ -1,0 +1,1 @@
+"""A face as network input: the crop, its surroundings, augmentation, batches, and packed faces."""

@@ -1,0 +1,1 @@
+"""Numbers from predictions: metrics, intervals, scores and comparisons; no network."""

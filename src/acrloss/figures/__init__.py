@@ -1,0 +1,1 @@
+"""Pictures: landmarks on photographs, errors, learning and shapes."""

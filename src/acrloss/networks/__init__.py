@@ -1,0 +1,1 @@
+"""Networks that find landmarks in crops: building, saving, finding, exporting and running them."""

@@ -1,0 +1,163 @@
+"""Exported networks find what the original finds, and run without torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from acrloss.crops.crop import CropSpec
+from acrloss.detection.box_map import BoxMap
+from acrloss.errors import DataError
+from acrloss.formats import read_annotations
+from acrloss.images import read_image
+from acrloss.networks import export as module
+from acrloss.networks.export import TOLERANCE, export, sample_crops
+from acrloss.networks.landmark_net import LandmarkNet, create_model
+from acrloss.networks.onnx_model import FORMAT, OnnxModel
+from acrloss.networks.quantize import quantization_crops, quantize
+from acrloss.predictor import Predictor
+from acrloss.schemes import get_scheme
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def network() -> LandmarkNet:
+    torch.manual_seed(0)
+    mean = np.random.default_rng(0).uniform(0.2, 0.8, (29, 2))
+    made = create_model("test_efficientnet", get_scheme("cofw29"), CropSpec(size=SIZE), mean, pretrained="none").eval()
+    nn.init.normal_(made.head.weight, std=0.05)
+    made.add_spread(nn.Linear(made.head.in_features, 29))
+    made.box_maps["yuface"] = BoxMap(0.1, 0.2, 0.9, 7)
+    return made
+
+
+@pytest.fixture(scope="module")
+def exported(network: LandmarkNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    assert export(network, path, "onnx") <= TOLERANCE
+    return path
+
+
+def test_onnx_finds_the_same_for_any_number_of_faces(network: LandmarkNet, exported: Path) -> None:
+    model = OnnxModel(exported)
+    for count in (1, 2, 5):
+        crops = np.random.default_rng(count).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+        landmarks, confidence = model.locate_crops(crops)
+        expected = network.locate_crops(crops)
+        assert landmarks == pytest.approx(expected[0], abs=1e-5)
+        assert confidence == pytest.approx(expected[1], abs=1e-4)
+        assert ((confidence >= 0) & (confidence <= 1)).all()
+
+
+def test_onnx_knows_how_it_is_used(network: LandmarkNet, exported: Path) -> None:
+    model = OnnxModel(exported, threads=1)
+    assert (model.scheme, model.crop, model.box_maps) == (network.scheme, network.crop, network.box_maps)
+    assert network.mean_shape is not None
+    assert model.mean_shape == pytest.approx(network.mean_shape, abs=1e-5)
+    # Nothing of the machine that exported it.
+    assert b"/site-packages" not in exported.read_bytes()
+
+
+def test_a_network_without_confidence_says_so(tmp_path: Path) -> None:
+    plain = create_model("test_efficientnet", get_scheme("cofw29"), CropSpec(size=SIZE), pretrained="none")
+    export(plain, tmp_path / "a.onnx", "onnx")
+    assert np.isnan(OnnxModel(tmp_path / "a.onnx").locate_crops(sample_crops(SIZE, 2))[1]).all()
+
+
+def test_torchscript_and_openvino_agree_too(network: LandmarkNet, tmp_path: Path) -> None:
+    assert export(network, tmp_path / "a.pt", "torchscript") <= TOLERANCE
+    crops = sample_crops(SIZE, 3)
+    loaded = torch.jit.load(str(tmp_path / "a.pt"))  # type: ignore[no-untyped-call]
+    assert np.asarray(loaded(torch.from_numpy(crops))[0].detach()) == pytest.approx(
+        network.locate_crops(crops)[0], abs=1e-5
+    )
+    pytest.importorskip("openvino")
+    assert export(network, tmp_path / "b.xml", "openvino") <= TOLERANCE
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "b.bin", "b.xml"]
+
+
+def test_a_wrong_export_is_not_kept(network: LandmarkNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_torchscript", lambda network, file: lambda crops: np.full((8, 29, 2), 0.5))
+    with pytest.raises(DataError, match="differs from the network"):
+        export(network, tmp_path / "a.pt", "torchscript")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DataError, match="unknown format 'onx'; give one of onnx, torchscript, openvino"):
+        export(network, tmp_path / "a.onnx", "onx")
+
+
+def test_int8_is_smaller_and_close(network: LandmarkNet, exported: Path, faces_300w: Path, tmp_path: Path) -> None:
+    crops = list(quantization_crops(network, read_annotations(faces_300w), count=20))
+    assert sum(map(len, crops)) == 20
+    quantize(exported, tmp_path / "int8.onnx", crops)
+    model = OnnxModel(tmp_path / "int8.onnx")
+    assert model.scheme == network.scheme
+    difference = np.abs(model.locate_crops(crops[0])[0] - network.locate_crops(crops[0])[0])
+    assert 0 < difference.mean() < 0.02
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node}
+
+
+# The program that docs/export.md prints, where torch and acrloss cannot be imported.
+EXPORT_PAGE = (Path(__file__).parents[1] / "docs" / "export.md").read_text(encoding="utf-8")
+WITHOUT_TORCH = (
+    "import sys\nfor name in ('torch', 'timm', 'acrloss'):\n    sys.modules[name] = None\n"
+    + (EXPORT_PAGE.split("```python\n")[1].split("```")[0])
+)
+
+
+def test_the_file_runs_with_onnxruntime_alone(network: LandmarkNet, exported: Path, faces_300w: Path) -> None:
+    image = faces_300w / "afw" / "face_0.jpg"
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(exported), str(image), "60", "50", "32"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = np.array(json.loads(run.stdout))
+
+    expected, _ = Predictor(network).locate(read_image(str(image)), np.array([[60.0, 50, 32]]))
+    assert found == pytest.approx(expected[0], abs=0.5)
+
+
+def test_strangers_files_are_one_line(exported: Path, tmp_path: Path) -> None:
+    def refused(name: str, content: bytes, message: str = "is no model that acrloss export wrote") -> None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=message) as caught:
+            OnnxModel(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+    whole = exported.read_bytes()
+    refused("empty.onnx", b"")
+    refused("text.onnx", b"no model")
+    refused("half.onnx", whole[: len(whole) // 2])
+    for key, value in ((FORMAT, "{"), (FORMAT, "{}"), ("other", "x")):
+        model = onnx.load_from_string(whole)
+        del model.metadata_props[:]
+        model.metadata_props.add(key=key, value=value)
+        refused("foreign.onnx", model.SerializeToString())
+    with pytest.raises(DataError, match="there is no model file"):
+        OnnxModel(tmp_path / "none.onnx")
+
+
+def test_a_file_cannot_make_us_read_another(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX tensors may lie in other files, by a path that the model's author chose."""
+    model = onnx.load(exported)
+    secret = tmp_path / "secret.bin"
+    tensor = max(model.graph.initializer, key=lambda t: len(t.raw_data))
+    secret.write_bytes(tensor.raw_data)
+    for location in ("secret.bin", str(secret), "../secret.bin"):
+        tensor.ClearField("raw_data")
+        del tensor.external_data[:]
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        (tmp_path / "sub").mkdir(exist_ok=True)
+        (tmp_path / "sub" / "hostile.onnx").write_bytes(model.SerializeToString())
+        monkeypatch.chdir(tmp_path if location != "../secret.bin" else tmp_path / "sub")
+        with pytest.raises(DataError, match="keeps tensors in other files"):
+            OnnxModel(tmp_path / "sub" / "hostile.onnx")
