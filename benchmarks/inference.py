@@ -66,7 +66,7 @@ class Acrloss:
     def __init__(self, threads: int, model: str) -> None:
         import cv2
 
-        from acrloss.predictor import Predictor
+        from acrloss.prediction.predictor import Predictor
 
         cv2.setNumThreads(threads)
         self.predictor = Predictor(model, threads=threads)

@@ -17,9 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from acrloss.commands.terminal import progress
 from acrloss.formats import read_annotations
 from acrloss.formats.synthetic import generate
-from acrloss.terminal import progress
 
 SIZE = 64
 

@@ -31,7 +31,7 @@ from acrloss.crops.crop import CropSpec, normalized_landmarks
 from acrloss.formats import read_annotations, write_annotations
 from acrloss.images import read_image
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.training import training_split
+from acrloss.training.split import training_split
 
 NOISE = 0.04
 MODES = 9

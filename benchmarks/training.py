@@ -29,7 +29,8 @@ from acrloss.formats import read_annotations
 from acrloss.losses import LandmarkLoss, create_loss, loss_names, versioned
 from acrloss.networks.landmark_net import create_model
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.training import LandmarkTraining, TrainConfig
+from acrloss.training.config import TrainConfig
+from acrloss.training.lightning_module import LandmarkTraining
 
 ROUNDS = 5
 

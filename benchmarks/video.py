@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.formats import read_annotations
 from acrloss.images import read_image
-from acrloss.predictor import Predictor
-from acrloss.smooth import OneEuroFilter
-from acrloss.video import Tracker
+from acrloss.prediction.one_euro import OneEuroFilter
+from acrloss.prediction.predictor import Predictor
+from acrloss.prediction.tracker import Tracker
 
 Float = NDArray[np.float64]
 FRAMES, PERIOD = 90, 30

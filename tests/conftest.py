@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from acrloss.cli import main
+from acrloss.commands.main import main
 from acrloss.formats.pts import write_pts
 
 # Official 300-W folder -> number of faces in it.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acrloss.cli import COMMANDS
+from acrloss.commands.main import COMMANDS
 from acrloss.images.encode import save_png
 from acrloss.losses import loss_names
 from acrloss.schemes import Scheme

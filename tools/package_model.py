@@ -26,7 +26,7 @@ from acrloss.networks.landmark_net import FORMAT, LandmarkNet
 from acrloss.networks.model_files import FOLDER
 from acrloss.networks.onnx_model import OnnxModel
 from acrloss.prediction.annotated import predict_annotated, predict_detected
-from acrloss.predictor import Predictor
+from acrloss.prediction.predictor import Predictor
 
 
 def is_matrix(shape: tuple[int, ...]) -> bool:

@@ -16,13 +16,12 @@ from matplotlib.figure import Figure
 
 from acrloss.figures import errors, style
 from acrloss.files import write_atomic
-from acrloss.study import read_study
-from acrloss.study_report import (
+from acrloss.study.report import ced_figure, difference_figure, learning_figure
+from acrloss.study.results import Result, read_results
+from acrloss.study.study_file import read_study
+from acrloss.study.tables import (
     by_method,
-    ced_figure,
-    difference_figure,
     difficulty_table,
-    learning_figure,
     markdown_table,
     mean_nme,
     only_subset,
@@ -31,7 +30,6 @@ from acrloss.study_report import (
     score_table,
     subset_table,
 )
-from acrloss.study_results import Result, read_results
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "study.md"

@@ -7,7 +7,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acrloss.faces import Faces as Faces
     from acrloss.losses import (
         ACRControlLoss,
         ACRLoss,
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
         soft_wing_loss,
         wing_loss,
     )
-    from acrloss.predictor import Predictor as Predictor
+    from acrloss.prediction.faces import Faces as Faces
+    from acrloss.prediction.predictor import Predictor as Predictor
     from acrloss.shapes.schedule import ModeSchedule
     from acrloss.shapes.shape_model import ShapeModel
 
@@ -42,9 +42,9 @@ __version__ = "0.1.0"
 
 # Where names live that are not in acrloss.losses.
 _HOMES = {
-    "Faces": "acrloss.faces",
+    "Faces": "acrloss.prediction.faces",
     "ModeSchedule": "acrloss.shapes.schedule",
-    "Predictor": "acrloss.predictor",
+    "Predictor": "acrloss.prediction.predictor",
     "ShapeModel": "acrloss.shapes.shape_model",
 }
 

@@ -1,6 +1,6 @@
 """`python -m acrloss` is the `acrloss` program."""
 
-from acrloss.cli import command
+from acrloss.commands.main import command
 
 if __name__ == "__main__":
     command()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from acrloss.cli import main
+from acrloss.commands.main import main
 
 STUDY = """
 data: {{faces: {data}}}

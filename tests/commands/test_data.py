@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from acrloss.cli import main
+from acrloss.commands.main import main
 from acrloss.formats import read_annotations
 from acrloss.formats.synthetic import generate, write_dataset
 from acrloss.schemes import get_scheme

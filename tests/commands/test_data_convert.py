@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acrloss.cli import main
+from acrloss.commands.main import main
 from acrloss.formats import read_annotations
 from acrloss.formats.registry import WRITERS
 

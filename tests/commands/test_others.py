@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from acrloss.cli import COMMANDS, main
+from acrloss.commands.main import COMMANDS, main
 from acrloss.commands.report import distinct_names
 from acrloss.crops.crop import CropSpec
 from acrloss.formats import read_annotations

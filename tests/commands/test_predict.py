@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from acrloss.cli import main
+from acrloss.commands.main import main
 from acrloss.crops.crop import CropSpec
 from acrloss.formats import read_annotations
 from acrloss.formats.pts import read_pts
@@ -108,7 +108,7 @@ def test_predict_needs_no_torch(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 300, 3), 120, np.uint8))
     code = (
         "import sys\nfor name in ('torch', 'timm', 'torchvision', 'lightning'): sys.modules[name] = None\n"
-        "from acrloss.cli import main\nsys.exit(main(sys.argv[1:]))"
+        "from acrloss.commands.main import main\nsys.exit(main(sys.argv[1:]))"
     )
     arguments = ["predict", str(tmp_path / "wall.png"), "--output", str(tmp_path / "out")]
     run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
@@ -117,7 +117,8 @@ def test_predict_needs_no_torch(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
-    code = "import sys\nsys.modules['torchvision'] = None\nfrom acrloss.cli import main\nsys.exit(main(sys.argv[1:]))"
+    code = "import sys\nsys.modules['torchvision'] = None\n"
+    code += "from acrloss.commands.main import main\nsys.exit(main(sys.argv[1:]))"
     for command, extra in (("evaluate", "train"), ("export", "export")):
         run = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=False)
         assert run.returncode == 2

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from acrloss.cli import main
+from acrloss.commands.main import main
 
 TINY = [
     *("--model.backbone", "test_efficientnet", "--model.pretrained", "none", "--crop.size", "32"),

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from acrloss.annotations import Annotations
-from acrloss.comparison import subset_table, write_comparison
 from acrloss.errors import DataError
 from acrloss.evaluation.comparison import compare, nme_difference
 from acrloss.evaluation.predictions import Predictions
 from acrloss.evaluation.scores import evaluate
-from acrloss.run_report import comparison_table
+from acrloss.reports.comparison_report import subset_table, write_comparison
+from acrloss.reports.tables import comparison_table
 from acrloss.schemes import get_scheme
 
 IBUG = get_scheme("ibug68")

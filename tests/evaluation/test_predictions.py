@@ -306,7 +306,7 @@ def test_a_damaged_archive_gives_landmarks_or_one_clear_error(tmp_path: Path, at
 def test_cofw68_gives_the_published_figures(
     method: str, nme: str, failures: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from acrloss.cli import main
+    from acrloss.commands.main import main
 
     data = COFW68
     file = os.path.relpath(data / "results" / f"{method}.txt")

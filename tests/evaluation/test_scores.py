@@ -16,7 +16,7 @@ from acrloss.evaluation.scores import THRESHOLDS, evaluate
 from acrloss.formats import read_annotations
 from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.prediction.annotated import predict_annotated, predict_mean_face
-from acrloss.run_report import score_table
+from acrloss.reports.tables import score_table
 from acrloss.schemes import generic_scheme, get_scheme
 
 Float = NDArray[np.float64]

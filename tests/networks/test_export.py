@@ -21,7 +21,7 @@ from acrloss.networks.export import TOLERANCE, export, sample_crops
 from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.networks.onnx_model import FORMAT, OnnxModel
 from acrloss.networks.quantize import quantization_crops, quantize
-from acrloss.predictor import Predictor
+from acrloss.prediction.predictor import Predictor
 from acrloss.schemes import get_scheme
 
 SIZE = 32
@@ -104,7 +104,7 @@ def test_int8_is_smaller_and_close(network: LandmarkNet, exported: Path, faces_3
 
 
 # The program that docs/export.md prints, where torch and acrloss cannot be imported.
-EXPORT_PAGE = (Path(__file__).parents[1] / "docs" / "export.md").read_text(encoding="utf-8")
+EXPORT_PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
 WITHOUT_TORCH = (
     "import sys\nfor name in ('torch', 'timm', 'acrloss'):\n    sys.modules[name] = None\n"
     + (EXPORT_PAGE.split("```python\n")[1].split("```")[0])

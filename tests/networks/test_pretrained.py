@@ -11,7 +11,7 @@ from torch import nn
 
 from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
-from acrloss.networks import landmark_net
+from acrloss.networks import backbone as backbone_module
 from acrloss.networks.landmark_net import create_model
 from acrloss.networks.pretrained import PACKAGED, PackagedWeights, find_packaged, load_into, load_weight_file
 from acrloss.schemes import get_scheme
@@ -211,7 +211,7 @@ def test_without_network_and_package_the_ways_out_are_named(
 
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(landmark_net, "find_packaged", lambda name: None)
+    monkeypatch.setattr(backbone_module, "find_packaged", lambda name: None)
     with pytest.raises(DataError, match=f"weights for {backbone} could not be had") as caught:
         create_model(backbone, IBUG, CropSpec(32))
     message = str(caught.value)

@@ -272,7 +272,7 @@ def test_load_refuses_what_is_no_shape_model(tmp_path: Path) -> None:
     model = ShapeModel.fit(faces(50))
     whole = model.save(path).read_bytes()
     good = {"mean": model.mean, "components": model.components, "eigenvalues": model.eigenvalues}
-    header = {"format": "acrloss.shapes.shape_model", "version": "1"}
+    header = {"format": "acrloss.shape_model", "version": "1"}
     header |= {"num_landmarks": "7", "num_faces": "50", "num_skipped": "0"}
 
     def written(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:

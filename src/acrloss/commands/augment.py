@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.terminal import progress, results_in
 from acrloss.crops.augment import Augmentation
 from acrloss.crops.crop import CropSpec
 from acrloss.crops.dataset import LandmarkDataset
 from acrloss.errors import DataError
 from acrloss.figures.draw import contact_sheet, draw_landmarks
 from acrloss.images.encode import save_png
-from acrloss.terminal import progress, results_in
 
 
 def add_arguments(parser: Any) -> None:

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from jsonargparse import ArgumentError, ArgumentParser
 
+from acrloss.commands.terminal import notes, print_table, progress, results_in
 from acrloss.errors import DataError
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.study import Run, Study, read_study, train_all
-from acrloss.study_report import by_method, score_table, write_study_report
-from acrloss.study_results import Result, keep_old_results, read_results, result_of, write_results
-from acrloss.terminal import notes, print_table, progress, results_in
+from acrloss.study.report import write_study_report
+from acrloss.study.results import Result, keep_old_results, read_results, result_of, write_results
+from acrloss.study.study_file import Run, Study, read_study
+from acrloss.study.tables import by_method, score_table
+from acrloss.study.trainings import train_all
 
 
 def add_arguments(parser: Any) -> None:
@@ -89,7 +91,7 @@ def check_options(runs: Sequence[Run], study: str) -> None:
         return
     # Lightning and what else training needs takes seconds to import, and a report alone does without.
     from acrloss.commands import train
-    from acrloss.training import create_criterion
+    from acrloss.training.criterion import create_criterion
 
     parser = ArgumentParser(exit_on_error=False)
     train.add_arguments(parser)

@@ -4,9 +4,10 @@ place, unusual shapes, swapped sides. Writes a page with pictures and check.json
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.source import add_data_arguments, read_data
-from acrloss.data_check import check_data, summary_rows
-from acrloss.terminal import notes, print_table, progress, results_in
+from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.terminal import notes, print_table, progress, results_in
+from acrloss.data_check.check import check_data
+from acrloss.data_check.findings import summary_rows
 
 _WIDTH = 110
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from acrloss.commands.source import read_data
+from acrloss.commands.data_options import read_data
+from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
-from acrloss.terminal import notes, progress, results_in
 
 
 def add_arguments(parser: Any) -> None:

@@ -5,13 +5,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.terminal import notes, out, results_in
 from acrloss.errors import DataError
 from acrloss.figures.shapes import flip_pairs
 from acrloss.figures.style import save_figure
 from acrloss.schemes import generic_scheme, get_scheme, save_scheme, scheme_names
 from acrloss.schemes.flip_pairs import propose_flip
-from acrloss.terminal import notes, out, results_in
 
 
 def add_arguments(parser: Any) -> None:

@@ -4,11 +4,11 @@ the --crop and --augmentation that you will train with; train on the folder with
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.crops.augment import Augmentation
 from acrloss.crops.crop import CropSpec
 from acrloss.crops.pack import pack
-from acrloss.terminal import notes, progress, results_in
 
 
 def add_arguments(parser: Any) -> None:

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from acrloss.commands.terminal import notes, print_table, results_in
 from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.evaluation.predictions import read_predictions
@@ -15,9 +16,9 @@ from acrloss.evaluation.scores import evaluate
 from acrloss.formats import read_annotations
 from acrloss.networks.pretrained import find_packaged
 from acrloss.prediction.annotated import predict_mean_face
-from acrloss.run_report import comparison_table, write_run_report
+from acrloss.reports.run_report import write_run_report
+from acrloss.reports.tables import comparison_table
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.terminal import notes, print_table, results_in
 
 BACKBONE = "efficientnet_lite0"
 SIZE = 64
@@ -31,7 +32,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
-    from acrloss.cli import main
+    from acrloss.commands.main import main
 
     _, values = parsed
     folder, data = Path(values.output), f"synthetic:{values.faces}@{values.seed}"

@@ -11,16 +11,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from acrloss.commands.source import add_data_arguments, choose_split, read_data
+from acrloss.commands.data_options import add_data_arguments, choose_split, read_data
+from acrloss.commands.terminal import is_wide, notes, print_table, progress, results_in
 from acrloss.errors import DataError
 from acrloss.evaluation.predictions import read_predictions
 from acrloss.evaluation.scores import evaluate
 from acrloss.networks.flip_averaging import FlipTest
 from acrloss.networks.localizer import load_model
 from acrloss.prediction.annotated import predict_annotated, predict_detected
-from acrloss.predictor import Predictor
-from acrloss.run_report import normalizer_table, occlusion_table, region_table, score_table, write_run_report
-from acrloss.terminal import is_wide, notes, print_table, progress, results_in
+from acrloss.prediction.predictor import Predictor
+from acrloss.reports.run_report import write_run_report
+from acrloss.reports.tables import normalizer_table, occlusion_table, region_table, score_table
 
 
 def add_arguments(parser: Any) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.source import add_data_arguments, read_data
-from acrloss.explore import explore
-from acrloss.terminal import progress, results_in
+from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.terminal import progress, results_in
+from acrloss.reports.explore import explore
 
 
 def add_arguments(parser: Any) -> None:

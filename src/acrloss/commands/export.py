@@ -7,13 +7,13 @@ spans 0 to 1) and confidences. It is compared with the original before it is kep
 from pathlib import Path
 from typing import Any
 
+from acrloss.commands.terminal import notes, results_in
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
 from acrloss.networks.export import SUFFIXES, export
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.networks.model_files import find_model
 from acrloss.networks.quantize import quantization_crops, quantize
-from acrloss.terminal import notes, results_in
 
 
 def add_arguments(parser: Any) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from acrloss.commands.terminal import print_table, results_in
 from acrloss.networks.model_files import FOLDER, model_card, model_names
-from acrloss.terminal import print_table, results_in
 
 
 def add_arguments(parser: Any) -> None:

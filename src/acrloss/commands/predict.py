@@ -7,13 +7,14 @@ is used unless --model names another; faces are detected unless --box gives the 
 from pathlib import Path
 from typing import Any
 
+from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.errors import DataError
-from acrloss.faces import Faces
 from acrloss.images.encode import save_png
 from acrloss.networks.flip_averaging import FlipTest
 from acrloss.networks.localizer import load_model
-from acrloss.predictor import VIDEO_SUFFIXES, Predictor, check_boxes, image_files
-from acrloss.terminal import notes, progress, results_in
+from acrloss.prediction.faces import Faces
+from acrloss.prediction.inputs import VIDEO_SUFFIXES, check_boxes, image_files
+from acrloss.prediction.predictor import Predictor
 
 
 def add_arguments(parser: Any) -> None:
@@ -55,9 +56,15 @@ def run(parsed: Any) -> None:
         # Asked for now, so that a missing detector is known before any work.
         predictor.detector  # noqa: B018
     if moving:
-        from acrloss.video import predict_video
+        from acrloss.prediction.video import predict_video
 
-        results_in(predict_video(predictor, sources[0], folder, values.seconds))
+        followed = predict_video(predictor, sources[0], folder, values.seconds, progress)
+        notes.print(
+            f"{followed.faces} faces in {followed.frames} frames; landmarks in {followed.table}",
+            markup=False,
+            soft_wrap=True,
+        )
+        results_in(followed.drawn)
         return
     found: list[Faces] = []
     failed: list[str] = []

@@ -9,13 +9,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.source import add_data_arguments, choose_split, read_data
-from acrloss.comparison import shared_faces, subset_table, write_comparison
+from acrloss.commands.data_options import add_data_arguments, choose_split, read_data
+from acrloss.commands.terminal import is_wide, notes, print_table, results_in
 from acrloss.evaluation.comparison import compare
 from acrloss.evaluation.predictions import read_predictions
 from acrloss.evaluation.predictions_file import read_scored_faces
-from acrloss.run_report import comparison_table
-from acrloss.terminal import is_wide, notes, print_table, results_in
+from acrloss.reports.comparison_report import shared_faces, subset_table, write_comparison
+from acrloss.reports.tables import comparison_table
 
 
 def add_arguments(parser: Any) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from acrloss.commands.terminal import progress, results_in
 from acrloss.errors import DataError
 from acrloss.formats.synthetic import write_dataset
-from acrloss.terminal import progress, results_in
 
 
 def add_arguments(parser: Any) -> None:

@@ -14,8 +14,8 @@ import yaml
 from jsonargparse import Namespace
 
 from acrloss.annotations import Annotations
-from acrloss.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
-from acrloss.commands.source import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.terminal import notes, print_table, progress, results_in
 from acrloss.detection.installed import create_detector, installed_detectors
 from acrloss.errors import DataError
 from acrloss.evaluation.scores import evaluate
@@ -23,9 +23,12 @@ from acrloss.files import write_atomic
 from acrloss.losses import versioned
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.prediction.annotated import predict_annotated
-from acrloss.run_report import score_table, write_run_report
-from acrloss.terminal import notes, print_table, progress, results_in
-from acrloss.training import TrainConfig, fit, training_split
+from acrloss.reports.run_report import write_run_report
+from acrloss.reports.tables import score_table
+from acrloss.training.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
+from acrloss.training.config import TrainConfig
+from acrloss.training.fit import fit
+from acrloss.training.split import training_split
 
 
 def add_arguments(parser: Any) -> None:

@@ -33,7 +33,7 @@ class LandmarkNet(nn.Module):
         box_maps: name of a face detector -> how its boxes map to those that the crop is made from; "landmarks" stands
             for the tight box around the landmarks, where the crop is made from another.
         spread: gives the logarithm of each landmark's expected error, in crop units, from the backbone's features;
-            None until `acrloss.calibrate` has measured it.
+            None until `acrloss.training.calibrate` has measured it.
     """
 
     mean: Tensor

@@ -6,13 +6,14 @@ trained on, how it scores, its licence, and the SHA-256 of its files. Nothing is
 
 import difflib
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from acrloss.errors import DataError
 from acrloss.files import read_checked
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(str(files("acrloss"))) / "weights"
 
 
 def model_names() -> list[str]:

@@ -11,7 +11,7 @@ from acrloss.crops.dataset import LandmarkDataset
 from acrloss.errors import DataError
 from acrloss.images import read_image
 from acrloss.networks.localizer import Localizer
-from acrloss.predictor import Predictor
+from acrloss.prediction.predictor import Predictor
 from acrloss.progress_hook import Progress, no_progress
 
 

@@ -27,7 +27,7 @@ from acrloss.shapes.difficulty import (
 )
 from acrloss.shapes.landmarks import Kind, Landmarks, as_landmarks, like
 
-_FORMAT = "acrloss.shapes.shape_model"
+_FORMAT = "acrloss.shape_model"
 _VERSION = "1"
 
 

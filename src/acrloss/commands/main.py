@@ -1,0 +1,126 @@
+"""The command line: `acrloss COMMAND …`, one module in `acrloss.commands` for each command.
+
+jsonargparse types and checks every option; each command also takes `--config FILE` and `--print_config`.
+"""
+
+import difflib
+import importlib
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from acrloss.commands.terminal import notes, out
+from acrloss.errors import DataError
+
+COMMANDS = {
+    "train": "train a network on annotated faces, score it and write its report",
+    "evaluate": "score a trained network, or anybody's predictions, on annotated faces",
+    "report": "compare runs and prediction files on one page",
+    "compare": "train losses or settings side by side with several seeds, and compare them",
+    "predict": "find faces and their landmarks in photographs or a video",
+    "models": "list the models that come with the package",
+    "export": "write a network as ONNX, TorchScript or OpenVINO",
+    "explore": "draw the shape model, Φ and the loss curves of a data set",
+    "augment": "draw a sheet of augmented training faces",
+    "synthesize": "write a folder of synthetic faces with exact landmarks",
+    "data check": "look a data set over: duplicates, swapped sides, unusual shapes and more",
+    "data convert": "write a data set in another format",
+    "data flip": "find the flip pairs of your own landmark layout and write its scheme",
+    "data pack": "cut faces out of their photographs once, for faster training",
+    "demo": "train on synthetic faces with ACR loss and with L2, and compare",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0, 1 where some of the work failed, 2 after input that the user can mend (one line says how),
+        130 after Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        _overview()
+        return 0
+    if given[0] == "--version":
+        from acrloss import __version__
+
+        out.print(__version__)
+        return 0
+    # Some commands have two words: "data check".
+    words = 2 if any(command.startswith(f"{given[0]} ") for command in COMMANDS) else 1
+    name = " ".join(given[:words])
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        return _fail(f"unknown command {name!r}; " + (f"did you mean {near[0]}?" if near else "see acrloss --help"))
+    warnings.showwarning = _warn
+    try:
+        command = importlib.import_module(f"acrloss.commands.{name.replace(' ', '_')}")
+        # After the import: Lightning sets its own level when it is imported.
+        for library in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(library).setLevel(logging.ERROR)
+        status = command.run(_parse(name, command, given[words:]))
+    except (DataError, ValueError) as error:
+        return _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("acrloss"):
+            raise
+        missing = (error.name or str(error)).partition(".")[0]
+        extra = {"predict": "predict", "models": "predict", "export": "export"}.get(name, "train")
+        return _fail(f"acrloss {name} needs {missing}, which is not installed; pip install 'acrloss[{extra}]'")
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (acrloss … | head): stop quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(status or 0)
+
+
+def _overview() -> None:
+    out.print("usage: acrloss COMMAND [options]\n\nFace landmark regression with ACR loss.\n", markup=False)
+    for name, what in COMMANDS.items():
+        out.print(f"  {name:<14}{what}")
+    out.print("\nacrloss COMMAND --help explains a command; acrloss --version tells the version.")
+
+
+def _fail(message: str) -> int:
+    notes.print("error: " + " ".join(message.split()), style="red", markup=False, soft_wrap=True)
+    return 2
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    # Libraries warn their developers; only what we say ourselves is for the user.
+    if category is UserWarning and str(message).startswith("acrloss"):
+        notes.print(f"warning: {message!s}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _parse(name: str, command: Any, given: Sequence[str]) -> Any:
+    """The command's typed options; an unknown one is answered with the nearest."""
+    from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(prog=f"acrloss {name}", description=command.__doc__, exit_on_error=False)
+    parser.add_argument("--config", action=ActionConfigFile, help="a YAML file with any of these options")
+    command.add_arguments(parser)
+    try:
+        return parser, parser.parse_args(given)
+    except ArgumentError as error:
+        options = [option for action in parser._actions for option in action.option_strings]
+        for word in (word.split("=")[0] for word in given):
+            if word.startswith("--") and word not in options and word in str(error):
+                near = difflib.get_close_matches(word, options, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise DataError(f"unknown option {word}{hint} (acrloss {name} --help lists them)") from None
+        # 'Parser key "epochs": Expected a <class 'int'>' is jsonargparse's view, not the user's.
+        message = re.sub(r'Parser key "([\w.]+)":', r"--\1:", str(error))
+        message = re.sub(r"<class '(\w+)'>", r"\1", message)
+        raise DataError(f"{message} (acrloss {name} --help)") from None
+
+
+def command() -> None:
+    """Entry point of the `acrloss` program."""
+    sys.exit(main())

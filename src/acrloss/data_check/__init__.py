@@ -1,0 +1,1 @@
+"""Looking a data set over: what is wrong with it, and pictures of that."""

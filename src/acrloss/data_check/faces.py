@@ -1,0 +1,108 @@
+"""Faces that are annotated twice, lie outside their picture or their box, or are in two splits."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from acrloss.annotations import Annotations
+from acrloss.arrays import Float
+from acrloss.boxes import overlap
+from acrloss.data_check.findings import Finding, Look, short_name
+
+_SAME_FACE_OVERLAP = 0.5
+
+_BOX_OVERLAP = 0.2
+
+_ROUNDING = 1.0  # pixels outside the image that rounding and cutting leave behind
+
+
+def face_sides(annotations: Annotations) -> Float:
+    """(N,) longer side of each face's landmark box in pixels, NaN where it has no landmark."""
+    boxes = annotations.landmark_boxes()
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1))
+
+
+def find_person_leaks(annotations: Annotations) -> list[Finding]:
+    faces_of: dict[str, list[int]] = defaultdict(list)
+    for face, (person, split) in enumerate(zip(annotations.persons, annotations.splits, strict=True)):
+        if person and split:
+            faces_of[person].append(face)
+    findings = []
+    for person, faces in faces_of.items():
+        counts = Counter(annotations.splits[face] for face in faces)
+        if len(counts) > 1:
+            where = ", ".join(f"{count} in {split}" for split, count in sorted(counts.items()))
+            images = tuple(dict.fromkeys(annotations.images[face] for face in faces))
+            findings.append(Finding("person leak", float(len(faces)), f"{person}: {where}", images, tuple(faces)))
+    return findings
+
+
+def find_annotated_twice(annotations: Annotations, faces_of: dict[int, list[int]]) -> list[Finding]:
+    boxes, sides = annotations.landmark_boxes(), face_sides(annotations)
+    findings = []
+    for faces in faces_of.values():
+        for at, first in enumerate(faces):
+            for second in faces[at + 1 :]:
+                person = annotations.persons[first]
+                same_person = person != "" and person == annotations.persons[second]
+                if not same_person and not overlap(boxes[first], boxes[second]) > _SAME_FACE_OVERLAP:
+                    continue
+                apart = np.linalg.norm(annotations.landmarks[first] - annotations.landmarks[second], axis=1)
+                if np.isnan(apart).all():
+                    continue
+                share = float(np.nanmean(apart)) / max(float(np.nanmax(sides[[first, second]])), 1e-9)
+                worst = int(np.nanargmax(apart))
+                whom = "person" if same_person else "face"
+                message = (
+                    f"{short_name(annotations.images[first])}: two annotations of one {whom}, {100 * share:.0f} % of "
+                    f"the face apart on average, landmark {worst} by {apart[worst]:.1f} px"
+                )
+                findings.append(
+                    Finding("annotated twice", share, message, (annotations.images[first],), (first, second), (worst,))
+                )
+    return findings
+
+
+def find_outside(annotations: Annotations, image_of: Sequence[int], looks: Sequence[Look]) -> list[Finding]:
+    sides = face_sides(annotations)
+    findings = []
+    for face, image in enumerate(image_of):
+        look = looks[image]
+        if not isinstance(look, tuple):
+            continue
+        marks = annotations.landmarks[face]
+        # The image spans from -0.5 to its size less 0.5.
+        beyond = np.maximum(-0.5 - marks, marks - (np.array(look[:2]) - 0.5)).max(axis=1)
+        out = np.flatnonzero(np.nan_to_num(beyond) > 0)
+        if out.size and (reach := float(beyond[out].max())) > _ROUNDING:
+            message = (
+                f"{short_name(annotations.images[face])}: {len(out)} landmarks up to {reach:.1f} px outside the image"
+            )
+            findings.append(
+                Finding(
+                    "outside",
+                    reach / max(float(sides[face]), 1e-9),
+                    message,
+                    (annotations.images[face],),
+                    (face,),
+                    tuple(out.tolist()),
+                )
+            )
+    return findings
+
+
+def find_far_boxes(annotations: Annotations) -> list[Finding]:
+    findings = []
+    for face, (box, tight) in enumerate(zip(annotations.boxes, annotations.landmark_boxes(), strict=True)):
+        if (
+            np.isfinite(box).all()
+            and np.isfinite(tight).all()
+            and (shared := float(overlap(box, tight))) < _BOX_OVERLAP
+        ):
+            name = short_name(annotations.images[face])
+            message = f"{name}: its box and its landmarks overlap by {100 * shared:.0f} %"
+            findings.append(Finding("box", 1 - shared, message, (annotations.images[face],), (face,)))
+    return findings

@@ -1,0 +1,1 @@
+"""Pages: one HTML file with its pictures inside, and what stands on it."""

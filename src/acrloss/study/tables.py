@@ -1,0 +1,165 @@
+"""The findings of a study as tables: means over seeds, and paired differences with intervals."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from acrloss.arrays import Float
+from acrloss.evaluation.bootstrap import RESAMPLES
+from acrloss.evaluation.metrics import NORMALIZER_NAMES, area_under_ced, failure_rate, mean_known
+from acrloss.evaluation.scores import THRESHOLDS
+from acrloss.reports.page import Table
+from acrloss.study.results import Result
+from acrloss.study.study_file import Study
+
+
+def paired_difference(method: Sequence[Result], reference: Sequence[Result]) -> tuple[float, float, float]:
+    """Mean NME of a method less that of the reference over the seeds that both have, and its 95 % interval.
+
+    Percentile bootstrap over faces and seeds at once: each resample draws seeds, and faces, which are the same ones in
+    every seed where seeds share them. Seeds without a known face do not count. NaN without a common seed; with one seed
+    the interval is over faces alone.
+    """
+    by_seed = {result.run.seed: result for result in reference}
+    pairs = [(m, by_seed[m.run.seed]) for m in method if m.run.seed in by_seed]
+    pairs = [(m, r) for m, r in pairs if np.isfinite(m.nme - r.nme).any()]
+    if not pairs:
+        return float("nan"), float("nan"), float("nan")
+    images = sorted({image for m, _ in pairs for image in m.images})
+    place = {image: i for i, image in enumerate(images)}
+    # A row a seed: each face's difference, NaN where that seed does not have the face.
+    table = np.full((len(pairs), len(images)), np.nan)
+    for row, (m, r) in zip(table, pairs, strict=True):
+        row[[place[image] for image in m.images]] = m.nme - r.nme
+    known = np.isfinite(table)
+    values = np.where(known, table, 0)
+    rng = np.random.default_rng(0)
+    times = rng.multinomial(len(images), np.full(len(images), 1 / len(images)), RESAMPLES).astype(np.float64)
+    drawn = rng.integers(0, len(pairs), (RESAMPLES, len(pairs)))
+    with np.errstate(invalid="ignore"):
+        # A draw may have no face of a seed that has few, and then says nothing about that seed.
+        by_seeds = (times @ values.T) / (times @ known.T.astype(np.float64))
+    means = mean_known(np.take_along_axis(by_seeds, drawn, axis=1), axis=1)
+    low, high = np.nanquantile(means, [0.025, 0.975])
+    return float((values.sum(axis=1) / known.sum(axis=1)).mean()), float(low), float(high)
+
+
+def by_method(study: Study, results: Sequence[Result], data: str) -> dict[str, list[Result]]:
+    """The results on one data set by method, in the study's order; methods without any are left out."""
+    found = {m: [r for r in results if (r.run.data, r.run.method) == (data, m)] for m in study.methods}
+    return {method: runs for method, runs in found.items() if runs}
+
+
+def score_table(data: str, methods: dict[str, list[Result]]) -> Table:
+    """Caption, header and rows: the metrics of each method, mean ± standard deviation over seeds, and the cost."""
+    reference = next(iter(methods.values()))
+    rows = []
+    for method, runs in methods.items():
+        metrics = [_over_seeds([failure_rate(r.nme, t) for r in runs]) for t in THRESHOLDS]
+        metrics += [_over_seeds([area_under_ced(r.nme, t) for r in runs]) for t in THRESHOLDS]
+        minutes = np.mean([r.seconds for r in runs]) / 60
+        rows.append([method, str(len(runs)), *_nme_cells(runs, reference), *metrics, f"{minutes:.1f}"])
+    header = ["method", "seeds", "NME %", f"difference to {next(iter(methods))}", "in %"]
+    header += [f"FR@{t:g} %" for t in THRESHOLDS] + [f"AUC@{t:g} %" for t in THRESHOLDS]
+    caption = f"{data}: {_faces(methods)} faces, % of the {normalizer_name(methods)}, mean ± sd over seeds"
+    return caption, [*header, "minutes a run"], rows
+
+
+def subset_table(data: str, methods: dict[str, list[Result]]) -> Table:
+    """Caption, header and rows: the NME of each method and its difference to the first on each subset that is not all
+    of the faces; no rows if there is none."""
+    every = [result for runs in methods.values() for result in runs]
+    tags = sorted({tag for result in every for face in result.subsets for tag in face})
+    tags = [tag for tag in tags if any(tag not in face for result in every for face in result.subsets)]
+    header = ["method"]
+    rows = [[method] for method in methods]
+    for tag in tags:
+        parts = {method: [only_subset(result, tag) for result in runs] for method, runs in methods.items()}
+        # A seed may hold out no face of a small subset.
+        parts = {method: [part for part in runs if len(part.nme)] for method, runs in parts.items()}
+        reference = next(iter(parts.values()))
+        header += [f"{tag} ({_faces(parts)} faces), NME %", f"difference to {next(iter(parts))}", "in %"]
+        for row, runs in zip(rows, parts.values(), strict=True):
+            row += _nme_cells(runs, reference)
+    return f"{data}: subsets, % of the {normalizer_name(methods)}", header, rows if tags else []
+
+
+def _faces(methods: dict[str, list[Result]]) -> str:
+    """How many faces were scored, from the fewest in a run to the most."""
+    counts = sorted({len(result.nme) for runs in methods.values() for result in runs})
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
+def _nme_cells(runs: Sequence[Result], reference: Sequence[Result]) -> list[str]:
+    """NME, difference to the reference, and the difference in %."""
+    if not runs:
+        return ["–", "–", "–"]
+    nme = _over_seeds([float(np.nanmean(r.nme)) for r in runs])
+    if runs is reference:
+        return [nme, "–", "–"]
+    difference, low, high = paired_difference(runs, reference)
+    if np.isnan(difference):
+        return [nme, "–", "–"]
+    relative = 100 * difference / mean_nme(reference)
+    return [nme, f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]", f"{relative:+.1f}"]
+
+
+def only_subset(result: Result, subset: str) -> Result:
+    """The result on the faces of one subset: their NME; regions, difficulty and curves stay those of all faces."""
+    chosen = np.array([subset in tags for tags in result.subsets])
+    images = tuple(itertools.compress(result.images, chosen))
+    return replace(result, images=images, subsets=(frozenset({subset}),) * len(images), nme=result.nme[chosen])
+
+
+def region_table(data: str, methods: dict[str, list[Result]]) -> Table:
+    """Caption, header and rows: the mean error of each method in each region, over seeds."""
+    regions = list(next(iter(methods.values()))[0].regions)
+    rows = [
+        [method, *(_over_seeds([r.regions[region] for r in runs]) for region in regions)]
+        for method, runs in methods.items()
+    ]
+    return f"{data}: error by region", ["method", *regions], rows if regions else []
+
+
+def difficulty_table(data: str, methods: dict[str, list[Result]]) -> Table:
+    """Caption, header and rows: the mean error of each method on easy to hard landmarks, over seeds.
+
+    See `Result.by_difficulty`.
+    """
+    rows = []
+    for method, runs in methods.items():
+        by_fifth = np.array([r.by_difficulty for r in runs])
+        rows.append([method, *(_over_seeds(column) for column in by_fifth.T)])
+    fifths = len(next(iter(methods.values()))[0].by_difficulty)
+    header = ["method", *(f"fifth {i + 1}" for i in range(fifths))]
+    return f"{data}: error by difficulty, from the easiest fifth of the landmarks to the hardest", header, rows
+
+
+def normalizer_name(methods: dict[str, list[Result]]) -> str:
+    return NORMALIZER_NAMES[next(iter(methods.values()))[0].normalizer]
+
+
+def mean_nme(results: Sequence[Result]) -> float:
+    """Mean over seeds of the mean NME over faces, in %."""
+    return float(np.mean([np.nanmean(r.nme) for r in results]))
+
+
+def _over_seeds(values: Sequence[float] | Float) -> str:
+    numbers = np.asarray(values, dtype=np.float64)
+    return f"{numbers.mean():.2f}" + (f" ± {numbers.std(ddof=1):.2f}" if len(numbers) > 1 else "")
+
+
+def markdown_table(table: Table) -> str:
+    """Caption and table in Markdown."""
+    caption, header = escape_markdown(table[0]), [escape_markdown(cell) for cell in table[1]]
+    rows = [[escape_markdown(cell) for cell in row] for row in table[2]]
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    return caption + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def escape_markdown(text: str) -> str:
+    """The text so that nothing in it is Markdown, in one line: names are a user's."""
+    return re.sub(r"([\\`*_|<])", r"\\\1", " ".join(text.split()))

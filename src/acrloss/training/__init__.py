@@ -1,0 +1,1 @@
+"""Training a landmark network, from annotations to a run folder."""
