@@ -8,19 +8,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "acrloss"
 FILES = sorted(SOURCE.rglob("*.py"))
 # Their __init__.py hands nothing on, so that importing one module of the room loads no other.
-CLOSED = [
-    "shapes",
-    "crops",
-    "networks",
-    "detection",
-    "evaluation",
-    "figures",
-    "prediction",
-    "training",
-    "reports",
-    "data_check",
-    "study",
-]
+CLOSED = {
+    *("shapes", "crops", "networks", "detection", "evaluation", "figures", "prediction", "training", "reports"),
+    *("data_check", "study"),
+}
 # Tables, which are as long as what they list.
 TABLES = {"schemes/builtin.py"}
 
@@ -34,12 +25,12 @@ def test_files_are_short_and_use_no_private_name_of_another(path: Path) -> None:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("acrloss")
         for alias in node.names
-        if alias.name.startswith("_")
+        if alias.name.startswith("_") and not alias.name.startswith("__")
     ]
     assert taken == []
 
 
-@pytest.mark.parametrize("room", CLOSED)
+@pytest.mark.parametrize("room", sorted(CLOSED))
 def test_upper_rooms_hand_nothing_on(room: str) -> None:
     body = ast.parse((SOURCE / room / "__init__.py").read_text(encoding="utf-8")).body
     assert [type(node) for node in body] == [ast.Expr]
