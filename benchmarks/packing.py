@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from acrloss.annotations import Annotations
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
 from acrloss.crops.dataset import LandmarkDataset
 from acrloss.crops.pack import pack

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, normalized_landmarks
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.formats import read_annotations

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acrloss.crops.augment import Augmentation, augmented_look, augmented_matrix, occlude
+from acrloss.crops.augment import augmented_look, augmented_matrix, occlude
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, crop_matrix
 
 NONE = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from acrloss.annotations import Annotations
 from acrloss.crops import dataset as dataset_module
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, to_crop_units, to_image, warp
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.errors import DataError

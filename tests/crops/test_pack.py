@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acrloss.annotations import Annotations
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, apply_matrix, invert_matrix
 from acrloss.crops.dataset import LandmarkDataset
 from acrloss.crops.pack import pack

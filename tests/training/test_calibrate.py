@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
 from acrloss.crops.dataset import LandmarkDataset
 from acrloss.detection.detector import Detections

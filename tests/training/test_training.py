@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, normalized_landmarks
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations

@@ -3,16 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from acrloss.commands.data_options import add_data_arguments, read_data
 from acrloss.commands.terminal import progress, results_in
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
-from acrloss.crops.dataset import LandmarkDataset
 from acrloss.errors import DataError
-from acrloss.figures.draw import contact_sheet, draw_landmarks
-from acrloss.images.encode import save_png
 
 
 def add_arguments(parser: Any) -> None:
@@ -28,6 +23,12 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    import numpy as np
+
+    from acrloss.crops.dataset import LandmarkDataset
+    from acrloss.figures.draw import contact_sheet, draw_landmarks
+    from acrloss.images.encode import save_png
+
     parser, values = parsed
     ready = parser.instantiate_classes(values)
     if values.faces < 1 or values.versions < 1:

@@ -6,24 +6,23 @@ thread each. A run that is done is not made again, one that was interrupted goes
 The figures of all runs are in OUTPUT/STUDY/results.json; where that is at hand, neither runs nor data are needed.
 """
 
+from __future__ import annotations
+
 import os
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jsonargparse import ArgumentError, ArgumentParser
 
 from acrloss.commands.terminal import notes, print_table, progress, results_in
 from acrloss.errors import DataError
-from acrloss.shapes.shape_model import ShapeModel
-from acrloss.study.report import write_study_report
-from acrloss.study.results import Result, keep_old_results, read_results, result_of, write_results
-from acrloss.study.study_file import Run, Study, read_study
-from acrloss.study.tables import by_method, score_table
-from acrloss.study.trainings import train_all
+
+if TYPE_CHECKING:
+    from acrloss.study.results import Result
+    from acrloss.study.study_file import Run, Study
 
 
 def add_arguments(parser: Any) -> None:
@@ -33,6 +32,12 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> int:
+    from acrloss.study.report import write_study_report
+    from acrloss.study.results import keep_old_results, read_results, write_results
+    from acrloss.study.study_file import read_study
+    from acrloss.study.tables import by_method, score_table
+    from acrloss.study.trainings import train_all
+
     _, values = parsed
     if values.jobs < 0:
         raise DataError(f"--jobs must be 0 or more, not {values.jobs}")
@@ -89,8 +94,10 @@ def check_options(runs: Sequence[Run], study: str) -> None:
     """
     if not runs:
         return
-    # Lightning and what else training needs takes seconds to import, and a report alone does without.
+    import numpy as np
+
     from acrloss.commands import train
+    from acrloss.shapes.shape_model import ShapeModel
     from acrloss.training.criterion import create_criterion
 
     parser = ArgumentParser(exit_on_error=False)
@@ -108,4 +115,6 @@ def check_options(runs: Sequence[Run], study: str) -> None:
 
 def trained_here(study: Study, known: Mapping[Run, Result]) -> dict[Run, Result]:
     """The figures of the runs that are done in the output folder, but for those that are known."""
+    from acrloss.study.results import result_of
+
     return {run: result_of(run) for run in study.runs if run not in known and run.done}

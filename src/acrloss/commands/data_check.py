@@ -6,8 +6,6 @@ from typing import Any
 
 from acrloss.commands.data_options import add_data_arguments, read_data
 from acrloss.commands.terminal import notes, print_table, progress, results_in
-from acrloss.data_check.check import check_data
-from acrloss.data_check.findings import summary_rows
 
 _WIDTH = 110
 
@@ -18,6 +16,9 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.data_check.check import check_data
+    from acrloss.data_check.findings import summary_rows
+
     _, values = parsed
     annotations = read_data(values, repeated="keep")
     checked, page = check_data(annotations, Path(values.output), progress=progress)

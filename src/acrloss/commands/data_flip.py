@@ -8,10 +8,6 @@ from typing import Any
 from acrloss.commands.data_options import add_data_arguments, read_data
 from acrloss.commands.terminal import notes, out, results_in
 from acrloss.errors import DataError
-from acrloss.figures.shapes import flip_pairs
-from acrloss.figures.style import save_figure
-from acrloss.schemes import generic_scheme, get_scheme, save_scheme, scheme_names
-from acrloss.schemes.flip_pairs import propose_flip
 
 
 def add_arguments(parser: Any) -> None:
@@ -21,6 +17,11 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.figures.shapes import flip_pairs
+    from acrloss.figures.style import save_figure
+    from acrloss.schemes import generic_scheme, get_scheme, save_scheme, scheme_names
+    from acrloss.schemes.flip_pairs import propose_flip
+
     _, values = parsed
     path = Path(values.output)
     if path.suffix.lower() not in (".yaml", ".yml"):

@@ -6,9 +6,8 @@ from typing import Any
 
 from acrloss.commands.data_options import add_data_arguments, read_data
 from acrloss.commands.terminal import notes, progress, results_in
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
-from acrloss.crops.pack import pack
 
 
 def add_arguments(parser: Any) -> None:
@@ -20,6 +19,8 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.crops.pack import pack
+
     parser, values = parsed
     ready = parser.instantiate_classes(values)
     annotations = read_data(values)

@@ -9,16 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.commands.terminal import notes, print_table, results_in
-from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
-from acrloss.evaluation.predictions import read_predictions
-from acrloss.evaluation.scores import evaluate
-from acrloss.formats import read_annotations
-from acrloss.networks.pretrained import find_packaged
-from acrloss.prediction.annotated import predict_mean_face
-from acrloss.reports.run_report import write_run_report
-from acrloss.reports.tables import comparison_table
-from acrloss.shapes.shape_model import ShapeModel
 
 BACKBONE = "efficientnet_lite0"
 SIZE = 64
@@ -33,6 +24,15 @@ def add_arguments(parser: Any) -> None:
 
 def run(parsed: Any) -> None:
     from acrloss.commands.main import main
+    from acrloss.crops.crop import CropSpec
+    from acrloss.evaluation.predictions import read_predictions
+    from acrloss.evaluation.scores import evaluate
+    from acrloss.formats import read_annotations
+    from acrloss.networks.pretrained import find_packaged
+    from acrloss.prediction.annotated import predict_mean_face
+    from acrloss.reports.run_report import write_run_report
+    from acrloss.reports.tables import comparison_table
+    from acrloss.shapes.shape_model import ShapeModel
 
     _, values = parsed
     folder, data = Path(values.output), f"synthetic:{values.faces}@{values.seed}"

@@ -9,19 +9,9 @@ import shlex
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from acrloss.commands.data_options import add_data_arguments, choose_split, read_data
 from acrloss.commands.terminal import is_wide, notes, print_table, progress, results_in
 from acrloss.errors import DataError
-from acrloss.evaluation.predictions import read_predictions
-from acrloss.evaluation.scores import evaluate
-from acrloss.networks.flip_averaging import FlipTest
-from acrloss.networks.localizer import load_model
-from acrloss.prediction.annotated import predict_annotated, predict_detected
-from acrloss.prediction.predictor import Predictor
-from acrloss.reports.run_report import write_run_report
-from acrloss.reports.tables import normalizer_table, occlusion_table, region_table, score_table
 
 
 def add_arguments(parser: Any) -> None:
@@ -52,6 +42,17 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    import numpy as np
+
+    from acrloss.evaluation.predictions import read_predictions
+    from acrloss.evaluation.scores import evaluate
+    from acrloss.networks.flip_averaging import FlipTest
+    from acrloss.networks.localizer import load_model
+    from acrloss.prediction.annotated import predict_annotated, predict_detected
+    from acrloss.prediction.predictor import Predictor
+    from acrloss.reports.run_report import write_run_report
+    from acrloss.reports.tables import normalizer_table, occlusion_table, region_table, score_table
+
     _, values = parsed
     if (values.run is None) == (values.predictions is None):
         raise DataError("give either a run folder (or model file) or --predictions FILE, and not both")

@@ -5,7 +5,6 @@ from typing import Any
 
 from acrloss.commands.data_options import add_data_arguments, read_data
 from acrloss.commands.terminal import progress, results_in
-from acrloss.reports.explore import explore
 
 
 def add_arguments(parser: Any) -> None:
@@ -14,5 +13,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.reports.explore import explore
+
     _, values = parsed
     results_in(explore(read_data(values), Path(values.output), progress=progress))

@@ -9,16 +9,11 @@ from typing import Any
 
 from acrloss.commands.terminal import notes, results_in
 from acrloss.errors import DataError
-from acrloss.formats import read_annotations
-from acrloss.networks.export import SUFFIXES, export
-from acrloss.networks.landmark_net import LandmarkNet
-from acrloss.networks.model_files import find_model
-from acrloss.networks.quantize import quantization_crops, quantize
 
 
 def add_arguments(parser: Any) -> None:
     parser.add_argument("model", type=str, help="run folder, model file (.safetensors) or packaged model")
-    parser.add_argument("--format", type=str, default="onnx", help=f"one of {', '.join(SUFFIXES)}")
+    parser.add_argument("--format", type=str, default="onnx", help="one of onnx, torchscript, openvino")
     parser.add_argument("--output", type=Path | None, default=None, help="file to write; beside the model if not given")
     parser.add_argument(
         "--int8",
@@ -29,6 +24,12 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.formats import read_annotations
+    from acrloss.networks.export import SUFFIXES, export
+    from acrloss.networks.landmark_net import LandmarkNet
+    from acrloss.networks.model_files import find_model
+    from acrloss.networks.quantize import quantization_crops, quantize
+
     _, values = parsed
     if values.int8 is not None and values.format != "onnx":
         raise DataError("--int8 goes with --format onnx")

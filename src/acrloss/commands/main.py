@@ -5,7 +5,6 @@ jsonargparse types and checks every option; each command also takes `--config FI
 
 import difflib
 import importlib
-import logging
 import os
 import re
 import sys
@@ -60,9 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = _warn
     try:
         command = importlib.import_module(f"acrloss.commands.{name.replace(' ', '_')}")
-        # After the import: Lightning sets its own level when it is imported.
-        for library in ("lightning.pytorch", "lightning.fabric"):
-            logging.getLogger(library).setLevel(logging.ERROR)
         status = command.run(_parse(name, command, given[words:]))
     except (DataError, ValueError) as error:
         return _fail(str(error))

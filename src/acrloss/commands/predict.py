@@ -4,17 +4,16 @@ Give image files, folders, patterns such as 'photos/**/*.jpg', one video file, o
 is used unless --model names another; faces are detected unless --box gives the face's place.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.errors import DataError
-from acrloss.images.encode import save_png
-from acrloss.networks.flip_averaging import FlipTest
-from acrloss.networks.localizer import load_model
-from acrloss.prediction.faces import Faces
-from acrloss.prediction.inputs import VIDEO_SUFFIXES, check_boxes, image_files
-from acrloss.prediction.predictor import Predictor
+
+if TYPE_CHECKING:
+    from acrloss.prediction.faces import Faces
 
 
 def add_arguments(parser: Any) -> None:
@@ -37,6 +36,12 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.images.encode import save_png
+    from acrloss.networks.flip_averaging import FlipTest
+    from acrloss.networks.localizer import load_model
+    from acrloss.prediction.inputs import VIDEO_SUFFIXES, check_boxes, image_files
+    from acrloss.prediction.predictor import Predictor
+
     _, values = parsed
     box = check_boxes(parse_box(values.box)) if values.box is not None else None
     sources, folder = [str(source) for source in values.images], Path(values.output)

@@ -11,11 +11,6 @@ from typing import Any
 
 from acrloss.commands.data_options import add_data_arguments, choose_split, read_data
 from acrloss.commands.terminal import is_wide, notes, print_table, results_in
-from acrloss.evaluation.comparison import compare
-from acrloss.evaluation.predictions import read_predictions
-from acrloss.evaluation.predictions_file import read_scored_faces
-from acrloss.reports.comparison_report import shared_faces, subset_table, write_comparison
-from acrloss.reports.tables import comparison_table
 
 
 def add_arguments(parser: Any) -> None:
@@ -30,6 +25,12 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.evaluation.comparison import compare
+    from acrloss.evaluation.predictions import read_predictions
+    from acrloss.evaluation.predictions_file import read_scored_faces
+    from acrloss.reports.comparison_report import shared_faces, subset_table, write_comparison
+    from acrloss.reports.tables import comparison_table
+
     _, values = parsed
     paths = [Path(path) for path in values.runs]
     if values.data is None:

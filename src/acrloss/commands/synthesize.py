@@ -5,7 +5,6 @@ from typing import Any
 
 from acrloss.commands.terminal import progress, results_in
 from acrloss.errors import DataError
-from acrloss.formats.synthetic import write_dataset
 
 
 def add_arguments(parser: Any) -> None:
@@ -15,6 +14,8 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.formats.synthetic import write_dataset
+
     _, values = parsed
     folder = Path(values.output)
     if values.count < 1 or values.seed < 0:

@@ -4,11 +4,14 @@ The run folder holds the configuration, the networks, logs, figures and report.h
 on with `acrloss train --config RUN/config.yaml --resume` and ends with the same weights.
 """
 
+from __future__ import annotations
+
+import logging
 import os
 import shlex
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from jsonargparse import Namespace
@@ -16,19 +19,12 @@ from jsonargparse import Namespace
 from acrloss.annotations import Annotations
 from acrloss.commands.data_options import add_data_arguments, read_data
 from acrloss.commands.terminal import notes, print_table, progress, results_in
-from acrloss.detection.installed import create_detector, installed_detectors
 from acrloss.errors import DataError
-from acrloss.evaluation.scores import evaluate
 from acrloss.files import write_atomic
-from acrloss.losses import versioned
-from acrloss.networks.landmark_net import LandmarkNet
-from acrloss.prediction.annotated import predict_annotated
-from acrloss.reports.run_report import write_run_report
-from acrloss.reports.tables import score_table
-from acrloss.training.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
 from acrloss.training.config import TrainConfig
-from acrloss.training.fit import fit
-from acrloss.training.split import training_split
+
+if TYPE_CHECKING:
+    from acrloss.networks.landmark_net import LandmarkNet
 
 
 def add_arguments(parser: Any) -> None:
@@ -45,6 +41,18 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.evaluation.scores import evaluate
+    from acrloss.losses import versioned
+    from acrloss.networks.landmark_net import LandmarkNet
+    from acrloss.prediction.annotated import predict_annotated
+    from acrloss.reports.run_report import write_run_report
+    from acrloss.reports.tables import score_table
+    from acrloss.training.fit import fit
+    from acrloss.training.split import training_split
+
+    # After the import: Lightning sets its own level when it is imported.
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     parser, values = parsed
     # The configuration that is kept must mean the same loss in the next version.
     values.loss = versioned(values.loss)
@@ -108,6 +116,9 @@ def training_config(parser: Any, values: Any) -> TrainConfig:
 
 def calibrate(network: LandmarkNet, train: Annotations, val: Annotations, config: TrainConfig) -> None:
     """Measure what predicting on photographs needs: confidences, and where a detector's boxes lie."""
+    from acrloss.detection.installed import create_detector, installed_detectors
+    from acrloss.training.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
+
     fit_confidence(network, train, val, config.augmentation, config.seed, progress)
     fit_landmark_boxes(network, train)
     # All detectors, since the network may be used where others are installed.

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from acrloss.annotations import Annotations
-from acrloss.crops.augment import Augmentation, augmented_look, augmented_matrix
+from acrloss.crops.augment import augmented_look, augmented_matrix
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, apply_matrix, compose, crop_matrix, invert_matrix, shrink, to_crop_units, warp
 from acrloss.crops.patch import patch_reach
 from acrloss.errors import DataError

@@ -11,7 +11,7 @@ import numpy as np
 
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, apply_matrix
 from acrloss.crops.patch import cut_patch, patch_reach
 from acrloss.errors import DataError

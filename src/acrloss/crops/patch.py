@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.arrays import Float
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.errors import DataError
 from acrloss.images import read_image
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float
 from acrloss.boxes import best_match
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset
 from acrloss.detection.box_map import fit_box_map
 from acrloss.detection.detector import Detector

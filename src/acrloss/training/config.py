@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
 
 
