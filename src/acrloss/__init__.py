@@ -1,6 +1,7 @@
-"""Adaptive coordinate-based regression (ACR) loss for face landmarks; the loss needs torch and NumPy only.
+"""Adaptive coordinate-based regression (ACR) loss for face landmarks; the losses need torch and NumPy only.
 
-Names are imported when they are first used: the loss does not load OpenCV, nor `Predictor` torch.
+Names are imported when they are first used: the losses do not load OpenCV, nor `Predictor` torch, and each asks for
+what it needs only then.
 """
 
 import importlib
@@ -82,7 +83,17 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in __all__:
         raise AttributeError(f"module 'acrloss' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES.get(name, "acrloss.losses")), name)
+    home = _HOMES.get(name, "acrloss.losses")
+    try:
+        return getattr(importlib.import_module(home), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "acrloss":
+            raise
+        extra = "predict" if home.startswith("acrloss.prediction") else "loss"
+        raise ModuleNotFoundError(
+            f"acrloss.{name} needs {error.name}, which is not installed; pip install 'acrloss[{extra}]'",
+            name=error.name,
+        ) from None
 
 
 def __dir__() -> list[str]:

@@ -119,8 +119,10 @@ def test_predict_needs_no_torch(tmp_path: Path) -> None:
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     code = "import sys\nsys.modules['torchvision'] = None\n"
     code += "from acrloss.commands.main import main\nsys.exit(main(sys.argv[1:]))"
-    for command, extra in (("evaluate", "train"), ("export", "export")):
-        run = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=False)
+    for command, extra in (("evaluate default --data synthetic:4", "train"), ("export default", "export")):
+        run = subprocess.run(
+            [sys.executable, "-c", code, *command.split()], capture_output=True, text=True, check=False
+        )
         assert run.returncode == 2
         assert run.stderr.count("\n") == 1
         assert f"needs torchvision, which is not installed; pip install 'acrloss[{extra}]'" in run.stderr

@@ -115,8 +115,3 @@ def _parse(name: str, command: Any, given: Sequence[str]) -> Any:
         message = re.sub(r'Parser key "([\w.]+)":', r"--\1:", str(error))
         message = re.sub(r"<class '(\w+)'>", r"\1", message)
         raise DataError(f"{message} (acrloss {name} --help)") from None
-
-
-def command() -> None:
-    """Entry point of the `acrloss` program."""
-    sys.exit(main())
