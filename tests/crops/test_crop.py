@@ -14,7 +14,10 @@ from acrloss.crops.crop import (
     compose,
     crop_matrix,
     invert_matrix,
+    lay_into_frame,
+    normalized_landmarks,
     shrink,
+    square_frame,
     to_crop_units,
     to_image,
     warp,
@@ -195,6 +198,29 @@ def test_a_box_wholly_outside_is_black() -> None:
     assert part.shape == (1, 1, 3)
     assert part.max() == 0
     assert np.isfinite(to_part).all()
+
+
+def test_all_faces_are_laid_into_the_crop_at_once_and_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    marks = rng.uniform(-300, 4000, (500, 7, 2)) * 10 ** rng.uniform(-2, 1, (500, 1, 1))
+    marks[rng.random((500, 7)) < 0.2] = np.nan
+    marks[:, 0] = rng.uniform(0, 100, (500, 2))
+    faces = annotations(marks)
+    for crop in (CropSpec(), CropSpec(size=97, enlargement=1.3)):
+        one_by_one = [
+            to_crop_units(points, crop_matrix(square, crop.size), crop.size)
+            for points, square in zip(marks, crop.squares(crop.boxes(faces)), strict=True)
+        ]
+        np.testing.assert_array_equal(normalized_landmarks(faces, crop), one_by_one)
+
+
+def test_faces_are_laid_over_a_frame() -> None:
+    # A box of 20 x 10 about (30, 40): its square of side 20 goes over the one of side 4 about (1, -1).
+    marks = np.array([[[20.0, 35.0], [40.0, 45.0], [30.0, 40.0], [np.nan, np.nan]]])
+    framed = lay_into_frame(marks, np.array([[30.0, 40.0, 20.0]]), 4.0, np.array([1.0, -1.0]))
+    np.testing.assert_allclose(framed, np.array([[[-1, -2], [3, 0], [1, -1], [np.nan, np.nan]]]))
+    over_the_unit_square = np.array([[[0, 0.25], [1, 0.75], [0.5, 0.5], [np.nan, np.nan]]])
+    np.testing.assert_allclose(square_frame(annotations(marks)), over_the_unit_square)
 
 
 def annotations(landmarks: Float, boxes: Float | None = None) -> Annotations:

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from acrloss.annotations import Annotations
 from acrloss.crops import dataset as dataset_module
+from acrloss.crops import patch as patch_module
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, to_crop_units, to_image, warp
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
@@ -101,7 +102,7 @@ def test_keeping_patches_changes_nothing(faces: Annotations, monkeypatch: pytest
         decoded.append(reference)
         return read_image(reference, reduce)
 
-    monkeypatch.setattr(dataset_module, "read_image", counted)
+    monkeypatch.setattr(patch_module, "read_image", counted)
     kept = LandmarkDataset(faces, CROP, Augmentation(), seed=1)
     fresh = LandmarkDataset(faces, CROP, Augmentation(), seed=1, keep=False)
     keys = [(epoch, i) for epoch in range(3) for i in range(4)]
@@ -152,6 +153,32 @@ def test_workers_survive_a_process_that_has_used_opencv_s_threads(faces: Annotat
     )
     assert sum(len(batch["index"]) for batch in loader) == 24
     cv2.setNumThreads(before)
+
+
+def test_the_number_of_opencv_s_threads_is_the_callers(faces: Annotations) -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(3)
+        samples = LandmarkDataset(faces, CROP, Augmentation())
+        samples[0]
+        assert cv2.getNumThreads() == 3
+        for _ in DataLoader(samples, batch_size=8, num_workers=2, worker_init_fn=limit_worker_threads, timeout=30):
+            assert cv2.getNumThreads() == 3
+        # In a worker of its own it is what the caller has set, too.
+        threads = DataLoader(_Threads(), num_workers=1, timeout=30)
+        assert [int(n) for n in threads] == [3]
+    finally:
+        cv2.setNumThreads(before)
+
+
+class _Threads(Dataset[int]):
+    """How many threads OpenCV has where it is asked."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, _: int) -> int:
+        return int(cv2.getNumThreads())
 
 
 def test_a_mirrored_face_has_permuted_landmarks(faces: Annotations) -> None:
@@ -214,7 +241,7 @@ def test_reduced_decoding_shows_the_same_picture(side: float, tmp_path: Path, mo
         reductions.append(reduce)
         return read_image(reference, reduce)
 
-    monkeypatch.setattr(dataset_module, "read_image", noted)
+    monkeypatch.setattr(patch_module, "read_image", noted)
     whole = read_image(face.images[0])
     for augmentation in (None, Augmentation(**PLACED)):
         samples = LandmarkDataset(face, CROP, augmentation)

@@ -114,14 +114,14 @@ def test_a_face_at_the_edge_of_its_image(tmp_path: Path) -> None:
     picture[10, 7] = 255
     path = tmp_path / "edge.png"
     cv2.imwrite(str(path), picture)
-    patch, matrix = cut_patch(str(path), np.array([2.0, 12.0, 40.0]), 1.5, 400)
+    patch, matrix = cut_patch(str(path), np.array([2.0, 12.0, 40.0]), 1.5, 400, padded=True)
     assert patch.shape[0] == patch.shape[1] >= 60
     x, y = apply_matrix(matrix, np.array([7.0, 10.0]))
     assert patch[round(y), round(x)].tolist() == [255] * 3
     x, y = apply_matrix(matrix, np.array([-5.0, 10.0]))
     assert patch[round(y), round(x)].tolist() == [0] * 3
     with pytest.raises(DataError, match="more than 4 times as large as its image"):
-        cut_patch(str(path), np.array([2.0, 12.0, 1000.0]), 1.5, 4000)
+        cut_patch(str(path), np.array([2.0, 12.0, 1000.0]), 1.5, 4000, padded=True)
 
 
 @settings(max_examples=30, deadline=None)
@@ -133,7 +133,7 @@ def test_the_patch_is_the_part_of_the_image(x: float, y: float, side: float, pix
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ramp.png"
         cv2.imwrite(str(path), picture[..., ::-1])
-        patch, matrix = cut_patch(str(path), np.array([x, y, side]), 1.6, pixels)
+        patch, matrix = cut_patch(str(path), np.array([x, y, side]), 1.6, pixels, padded=True)
     height, width = patch.shape[:2]
     assert matrix[0, 0] == matrix[1, 1] <= 1
     assert matrix[0, 0] * side >= min(pixels, side) * 0.97

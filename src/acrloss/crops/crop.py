@@ -174,19 +174,30 @@ def warp(image: Image, matrix: Float, size: int) -> Image:
     return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-def normalized_landmarks(annotations: Annotations, crop: CropSpec) -> np.ndarray[Any, np.dtype[np.float64]]:
+def lay_into_frame(landmarks: Float, squares: Float, side: float = 1.0, middle: Float | float = 0.5) -> Float:
+    """Faces moved and scaled so that the square of each lies over one frame.
+
+    Args:
+        landmarks: (N, M, 2), in any unit.
+        squares: (N, 3) centre x, centre y and side of each face's square, in that unit.
+        side: of the frame.
+        middle: of the frame, a number or (2,).
+
+    Returns:
+        (N, M, 2) landmarks in the frame; both coordinates are NaN where one is.
+    """
+    zoom = side / squares[:, None, 2:]
+    framed = landmarks * zoom + (middle - zoom * squares[:, None, :2])
+    return np.where(np.isnan(framed).any(axis=-1, keepdims=True), np.nan, framed)
+
+
+def normalized_landmarks(annotations: Annotations, crop: CropSpec) -> Float:
     """(N, M, 2) landmarks in crop units of the plain crop: the frame in which the shape model is fitted."""
     squares = crop.squares(crop.boxes(annotations))
-    return np.stack(
-        [
-            to_crop_units(points, crop_matrix(square, crop.size), crop.size)
-            for points, square in zip(annotations.landmarks, squares, strict=True)
-        ]
-    )
+    # By way of the crop's pixels, as `to_crop_units` does: the numbers are the same to the last bit.
+    return (lay_into_frame(annotations.landmarks, squares, crop.size, (crop.size - 1) / 2) + 0.5) / crop.size
 
 
 def square_frame(annotations: Annotations) -> Float:
-    """(N, M, 2) landmarks of every face in the frame that `FRAME` describes; NaN stays NaN."""
-    squares = CropSpec(enlargement=1.0).squares(annotations.landmark_boxes())
-    framed: Float = (annotations.landmarks - squares[:, None, :2]) / squares[:, None, 2:] + 0.5
-    return framed
+    """(N, M, 2) landmarks of every face where the square around its tight box spans 0 to 1; NaN stays NaN."""
+    return lay_into_frame(annotations.landmarks, CropSpec(enlargement=1.0).squares(annotations.landmark_boxes()))

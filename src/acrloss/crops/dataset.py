@@ -1,21 +1,39 @@
 """Annotated faces as crops ready for a network."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Float, Image
 from acrloss.crops.augment import augmented_look, augmented_matrix
 from acrloss.crops.augmentation import Augmentation
-from acrloss.crops.crop import CropSpec, apply_matrix, compose, crop_matrix, invert_matrix, shrink, to_crop_units, warp
-from acrloss.crops.patch import patch_reach
+from acrloss.crops.crop import CropSpec, compose, crop_matrix, invert_matrix, to_crop_units, warp
+from acrloss.crops.patch import cut_patch, patch_reach
 from acrloss.errors import DataError
-from acrloss.images import NO_IMAGE, read_image
+from acrloss.images import NO_IMAGE
+
+# OpenCV's threads do not survive the fork into a loader's workers, which would wait for ever for their end when they
+# ask for fewer (`limit_worker_threads`). So they are ended before any fork; either side begins them anew when needed.
+_threads: list[int] = []
+
+
+def _end_threads() -> None:
+    _threads.append(cv2.getNumThreads())
+    cv2.setNumThreads(1)
+
+
+def _allow_threads() -> None:
+    cv2.setNumThreads(_threads.pop())
+
+
+if hasattr(os, "register_at_fork"):  # Windows has neither forks nor this
+    os.register_at_fork(before=_end_threads, after_in_parent=_allow_threads, after_in_child=_allow_threads)
 
 # Patches are kept in memory up to this many bytes a worker; faces beyond it are decoded again each epoch.
 PATCH_BYTES = 2 << 30
@@ -46,9 +64,6 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         keep: bool = True,
     ) -> None:
         """`keep` holds decoded patches in memory for the next epoch (up to `PATCH_BYTES`)."""
-        # Threads gain nothing on small crops, and OpenCV's would not survive the fork into a loader's workers: the
-        # workers would wait for them for ever.
-        cv2.setNumThreads(1)
         if without := next((image for image in annotations.images if image.startswith(NO_IMAGE)), None):
             raise DataError(
                 f"{annotations.source or without.removeprefix(NO_IMAGE)}: annotations only, without images; "
@@ -60,9 +75,9 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         self.seed = seed
         self.boxes = crop.boxes(annotations)
         self.squares = crop.squares(self.boxes)
-        self._margin, self._zoom = patch_reach(augmentation)
+        self._margin, self._finest = patch_reach(augmentation)
         self._keep = keep
-        self._patches: dict[int, tuple[NDArray[np.uint8], NDArray[np.float64]]] = {}
+        self._patches: dict[int, tuple[Image, Float]] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -97,27 +112,16 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
             "readable": readable,
         }
 
-    def _patch(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """The surroundings of a face at about the crop's resolution, and the map from the image to them.
-
-        Decoding a photograph costs more than all the rest together; the patch is all that training ever needs of it.
-        """
+    def _patch(self, index: int) -> tuple[Image, Float]:
+        """The surroundings of a face, and the map from the image to them; see `cut_patch`."""
         if index in self._patches:
             return self._patches[index]
-        x, y, side = self.squares[index]
-        half = side * self._margin / 2
-        zoom = min(self.crop.size * self._zoom / side, 1.0)
-        # JPEGs decode at 1/2, 1/4 or 1/8 for a fraction of the cost when the face is that much larger than needed.
-        reduce = next(r for r in (8, 4, 2, 1) if zoom * r <= 1)
-        image = read_image(self.annotations.images[index], reduce)
-        to_reduced = np.array([[1 / reduce, 0, 0.5 / reduce - 0.5], [0, 1 / reduce, 0.5 / reduce - 0.5]])
-        corners = np.array([(x - half, y - half), (x + half, y + half)])
-        part, to_part = shrink(image, apply_matrix(to_reduced, corners), zoom * reduce)
-        patch = np.ascontiguousarray(part), compose(to_part, to_reduced)
-        if self._keep and self._bytes + part.nbytes <= PATCH_BYTES:
-            self._patches[index] = patch
-            self._bytes += part.nbytes
-        return patch
+        reference, pixels = self.annotations.images[index], self.crop.size * self._finest
+        patch, to_patch = cut_patch(reference, self.squares[index], self._margin, pixels)
+        if self._keep and self._bytes + patch.nbytes <= PATCH_BYTES:
+            self._patches[index] = patch, to_patch
+            self._bytes += patch.nbytes
+        return patch, to_patch
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

@@ -66,7 +66,7 @@ def pack(
     def write(face: int) -> tuple[dict[str, Any] | None, str]:
         reference = annotations.images[face]
         try:
-            patch, to_patch = cut_patch(reference, squares[face], margin, crop.size * finest)
+            patch, to_patch = cut_patch(reference, squares[face], margin, crop.size * finest, padded=True)
         except DataError as error:
             return None, str(error)
         marks = apply_matrix(to_patch, annotations.landmarks[face])

@@ -1,11 +1,10 @@
 """The surroundings of a face, cut out of its photograph at about the resolution that a network can use."""
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from acrloss.arrays import Float
+from acrloss.arrays import Float, Image
 from acrloss.crops.augmentation import Augmentation
+from acrloss.crops.crop import apply_matrix, compose, shrink
 from acrloss.errors import DataError
 from acrloss.images import read_image
 
@@ -27,42 +26,53 @@ def patch_reach(augmentation: Augmentation | None) -> tuple[float, float]:
     return float((np.cos(angle) + np.sin(angle)) * (1 + 2 * augmentation.translation) * zoom * jitter), 1.3 * zoom
 
 
-def cut_patch(reference: str, square: Float, margin: float, pixels: float) -> tuple[NDArray[np.uint8], Float]:
-    """The square surroundings of a face, as small as allowed; what lies outside the image is black.
+def cut_patch(
+    reference: str, square: Float, margin: float, pixels: float, *, padded: bool = False
+) -> tuple[Image, Float]:
+    """The surroundings of a face at about the crop's resolution.
+
+    Decoding a photograph costs more than all the rest together; the patch is all that training ever needs of it.
 
     Args:
         reference: the image.
         square: (3,) centre x, centre y and side of the plain crop.
         margin: side of the patch over the side of the crop.
         pixels: how many pixels of the patch the side of the crop needs; it never gets more than the image has.
+        padded: a square patch with one scale for x and y, black outside the image. Otherwise it ends where the image
+            does, and the two scales differ by the rounding of its sides to whole pixels.
 
     Returns:
-        The patch, and the (2, 3) map from pixels of the image to its pixels: one scale for x and y, and a shift.
+        The patch, and the (2, 3) map from pixels of the image to its pixels: a scale and a shift for x and for y.
 
     Raises:
-        DataError: the image cannot be read, or is small beside its face.
+        DataError: the image cannot be read, or is to be padded and small beside its face.
     """
-    zoom = min(pixels / square[2], 1.0)
+    x, y, side = square
+    half = side * margin / 2
+    zoom = min(pixels / side, 1.0)
     # JPEGs decode at 1/2, 1/4 or 1/8 for a fraction of the cost when the face is that much larger than needed.
     reduce = next(r for r in (8, 4, 2, 1) if zoom * r <= 1)
     image = read_image(reference, reduce)
-    height, width = image.shape[:2]
     zoom *= reduce
-    x, y = (square[:2] + 0.5) / reduce - 0.5
-    # Two pixels of the result at either side are for the bilinear taps at the rim.
-    side = int(np.ceil(square[2] / reduce * margin + 4 / zoom))
-    if side > _LARGEST * max(width, height):
-        raise DataError(f"{reference}: the face is more than {_LARGEST} times as large as its image; leave it out")
-    x0, y0 = round(x - (side - 1) / 2), round(y - (side - 1) / 2)
-    rows, columns = slice(max(y0, 0), max(y0 + side, 0)), slice(max(x0, 0), max(x0 + side, 0))
-    patch = np.zeros((side, side, 3), np.uint8)
-    part = image[rows, columns]
-    top, left = rows.start - y0, columns.start - x0
-    patch[top : top + part.shape[0], left : left + part.shape[1]] = part
-    small = max(round(side * zoom), 1)
-    if small < side:
-        patch = np.asarray(cv2.resize(patch, (small, small), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    scale = small / side
-    # From pixels of the image to those of the reduced one, of the patch, and of the patch shrunk.
-    shift = [((0.5 / reduce - 0.5) - start + 0.5) * scale - 0.5 for start in (x0, y0)]
-    return patch, np.array([[scale / reduce, 0, shift[0]], [0, scale / reduce, shift[1]]])
+    to_read = np.array([[1 / reduce, 0, 0.5 / reduce - 0.5], [0, 1 / reduce, 0.5 / reduce - 0.5]])
+    corners = apply_matrix(to_read, np.array([(x - half, y - half), (x + half, y + half)]))
+    if padded:
+        # Two pixels of the result at either side are for the bilinear taps at the rim, as in `shrink`.
+        extent = int(np.ceil(side / reduce * margin + 4 / zoom))
+        if extent > _LARGEST * max(image.shape[:2]):
+            raise DataError(f"{reference}: the face is more than {_LARGEST} times as large as its image; leave it out")
+        left, top = np.rint(corners.mean(axis=0) - (extent - 1) / 2).astype(int)
+        image = _window(image, left, top, extent)
+        to_read = compose(np.array([[1.0, 0, -left], [0, 1.0, -top]]), to_read)
+        corners = np.array([(0.0, 0.0), (extent - 1.0, extent - 1.0)])
+    part, to_part = shrink(image, corners, zoom)
+    return np.ascontiguousarray(part), compose(to_part, to_read)
+
+
+def _window(image: Image, left: int, top: int, extent: int) -> Image:
+    """The square of `extent` pixels whose first is (left, top) of the image; black outside it."""
+    window = np.zeros((extent, extent, 3), np.uint8)
+    part = image[max(top, 0) : max(top + extent, 0), max(left, 0) : max(left + extent, 0)]
+    y, x = max(-top, 0), max(-left, 0)
+    window[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return window

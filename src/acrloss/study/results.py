@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from acrloss.arrays import Float
+from acrloss.crops.crop import CropSpec, lay_into_frame
 from acrloss.errors import DataError
 from acrloss.evaluation.metrics import mean_known
 from acrloss.evaluation.predictions import read_predictions
@@ -210,13 +211,10 @@ def _below(image: str, source: str) -> str:
 def _errors_by_difficulty(evaluation: Evaluation, model: ShapeModel) -> Float:
     faces = evaluation.annotations
     # The shape model is of crops; faces are laid into its frame by their tight box.
-    boxes = faces.landmark_boxes()
-    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     mean = model.mean.reshape(-1, 2).numpy()
-    scale = (mean.max(axis=0) - mean.min(axis=0)).max()
-    middle = (mean.max(axis=0) + mean.min(axis=0)) / 2
-    centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-    framed = (faces.landmarks - centres) / sides[:, None, None] * scale + middle
+    low, high = mean.min(axis=0), mean.max(axis=0)
+    squares = CropSpec(enlargement=1.0).squares(faces.landmark_boxes())
+    framed = lay_into_frame(faces.landmarks, squares, (high - low).max(), (low + high) / 2)
     smooth = model.smooth(framed, min(_MODES, len(model.eigenvalues)))
     residual = np.linalg.norm(np.asarray(smooth) - framed, axis=-1)
     errors = evaluation.errors[evaluation.normalizer]
