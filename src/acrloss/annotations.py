@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acrloss.boxes import tight_box
+from acrloss.notes import Note, counted, left_out
 from acrloss.schemes import Scheme
+
+# A field with an entry for each face; `select` and `concatenate` follow from it.
+_EACH_FACE = {"each face": True}
+_UNKNOWN: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +32,13 @@ class Annotations:
             "no-image://" and what tells the faces apart.
         landmarks: (N, M, 2) float64; NaN where a landmark is missing.
         scheme: the landmark scheme, of M landmarks.
-        visible: (N, M) bool; False where a landmark is occluded or missing.
-        boxes: (N, 4) float64 face boxes x0, y0, x1, y1; NaN where there is none.
-        persons: N names, "" where unknown.
-        splits: N names, usually "train", "val" or "test", "" where unknown.
-        subsets: N sets of tags, such as {"full", "common"}.
+        visible: (N, M) bool; False where a landmark is occluded or missing. By default what is not missing is visible.
+        boxes: (N, 4) float64 face boxes x0, y0, x1, y1; NaN, the default, where there is none.
+        persons: N names, "", the default, where unknown.
+        splits: N names, usually "train", "val" or "test", "", the default, where unknown.
+        subsets: N sets of tags, such as {"full", "common"}; empty by default.
         source: what was read, for messages.
-        skipped: one line for each face that was left out, with its file and the reason.
+        notes: what was left out, ignored, changed or guessed when these were read.
         official_faces: split or subset -> how many faces it has in the official protocol, where there is one; what is
             here may be fewer.
 
@@ -40,34 +46,46 @@ class Annotations:
         ValueError: lengths or shapes disagree.
     """
 
-    images: tuple[str, ...]
-    landmarks: NDArray[np.float64]
+    images: tuple[str, ...] = field(metadata=_EACH_FACE)
+    landmarks: NDArray[np.float64] = field(metadata=_EACH_FACE)
     scheme: Scheme
-    visible: NDArray[np.bool_]
-    boxes: NDArray[np.float64]
-    persons: tuple[str, ...]
-    splits: tuple[str, ...]
-    subsets: tuple[frozenset[str], ...]
-    source: str
-    skipped: tuple[str, ...]
+    visible: NDArray[np.bool_] = field(default=_UNKNOWN, metadata=_EACH_FACE)
+    boxes: NDArray[np.float64] = field(default=_UNKNOWN, metadata=_EACH_FACE)
+    persons: tuple[str, ...] = field(default=_UNKNOWN, metadata=_EACH_FACE)
+    splits: tuple[str, ...] = field(default=_UNKNOWN, metadata=_EACH_FACE)
+    subsets: tuple[frozenset[str], ...] = field(default=_UNKNOWN, metadata=_EACH_FACE)
+    source: str = ""
+    notes: tuple[Note, ...] = ()
     official_faces: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count, marks = len(self.images), self.scheme.num_landmarks
-        for name, dtype, shape in (
-            ("landmarks", np.float64, (count, marks, 2)),
-            ("visible", np.bool_, (count, marks)),
-            ("boxes", np.float64, (count, 4)),
-        ):
+        landmarks = np.asarray(self.landmarks, dtype=np.float64)
+        if count == 0 and landmarks.size == 0:
+            landmarks = np.empty((0, marks, 2))
+        # Of each field for each face: its shape and type, and what it is where nothing is known.
+        arrays: dict[str, tuple[tuple[int, ...], type, Any]] = {
+            "landmarks": ((count, marks, 2), np.float64, landmarks),
+            "visible": ((count, marks), np.bool_, ~np.isnan(landmarks).any(axis=-1)),
+            "boxes": ((count, 4), np.float64, np.full((count, 4), np.nan)),
+        }
+        others = {"images": "", "persons": "", "splits": "", "subsets": frozenset[str]()}
+        for name, (shape, dtype, unknown) in arrays.items():
+            given = landmarks if name == "landmarks" else getattr(self, name)
             # A private copy, so that nobody's later change reaches the annotations.
-            array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype)
+            array: NDArray[Any] = np.array(unknown if given is None else given, dtype=dtype)
             if array.shape != shape:
                 raise ValueError(f"{name}: expected shape {shape} ({self.scheme.name}), got {array.shape}")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
-        for name in ("persons", "splits", "subsets"):
-            if len(getattr(self, name)) != count:
-                raise ValueError(f"{name}: expected {count} entries, got {len(getattr(self, name))}")
+        for name, unknown in others.items():
+            given = getattr(self, name)
+            entries = (unknown,) * count if given is None else tuple(given)
+            if len(entries) != count:
+                raise ValueError(f"{name}: expected {count} entries, got {len(entries)}")
+            object.__setattr__(self, name, entries)
+        object.__setattr__(self, "notes", tuple(self.notes))
+        object.__setattr__(self, "official_faces", dict(self.official_faces))
         if np.isinf(self.landmarks).any() or np.isinf(self.boxes).any():
             raise ValueError("landmarks and boxes must be finite, or NaN where missing; got an infinite value")
 
@@ -78,33 +96,24 @@ class Annotations:
         landmarks: ArrayLike,
         scheme: Scheme,
         *,
-        visible: ArrayLike | None = None,
-        boxes: ArrayLike | None = None,
-        persons: Sequence[str] | None = None,
-        splits: Sequence[str] | None = None,
-        subsets: Sequence[frozenset[str]] | None = None,
-        source: str = "",
         skipped: Sequence[str] = (),
-        official_faces: Mapping[str, int] | None = None,
+        **known: Any,
     ) -> Annotations:
-        """Annotations with defaults: a landmark is visible unless missing, and nothing else is known."""
-        marks = np.asarray(landmarks, dtype=np.float64)
-        count = len(images)
-        if count == 0 and marks.size == 0:
-            marks = np.empty((0, scheme.num_landmarks, 2))
-        return cls(
-            images=tuple(images),
-            landmarks=marks,
-            scheme=scheme,
-            visible=np.asarray(~np.isnan(marks).any(axis=-1) if visible is None else visible, np.bool_),
-            boxes=np.full((count, 4), np.nan) if boxes is None else np.asarray(boxes, dtype=np.float64),
-            persons=("",) * count if persons is None else tuple(persons),
-            splits=("",) * count if splits is None else tuple(splits),
-            subsets=(frozenset[str](),) * count if subsets is None else tuple(subsets),
-            source=source,
-            skipped=tuple(skipped),
-            official_faces=dict(official_faces or {}),
-        )
+        """Annotations from any sequences.
+
+        Args:
+            images, landmarks, scheme: as the attributes.
+            skipped: lines about faces that were left out, where there are no `notes`.
+            known: other attributes by their names; what is not given, or None, is unknown.
+        """
+        given = {name: value for name, value in known.items() if value is not None}
+        given["notes"] = (*given.get("notes", ()), *(Note("left out", "", "", line) for line in skipped))
+        return cls(tuple(images), np.asarray(landmarks, dtype=np.float64), scheme, **given)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """One line for each face that was left out, with its file and the reason."""
+        return tuple(left_out(self.notes))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -119,19 +128,12 @@ class Annotations:
         chosen = chosen.astype(np.intp) if chosen.size == 0 else chosen
         if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
             raise ValueError(f"expected a 1-D index array or mask, got {chosen.dtype} of shape {chosen.shape}")
-        return Annotations(
-            images=tuple(self.images[i] for i in chosen),
-            landmarks=self.landmarks[chosen],
-            scheme=self.scheme,
-            visible=self.visible[chosen],
-            boxes=self.boxes[chosen],
-            persons=tuple(self.persons[i] for i in chosen),
-            splits=tuple(self.splits[i] for i in chosen),
-            subsets=tuple(self.subsets[i] for i in chosen),
-            source=self.source,
-            skipped=self.skipped,
-            official_faces=self.official_faces,
-        )
+        rows = chosen.tolist()
+        picked: dict[str, Any] = {
+            name: value[chosen] if isinstance(value, np.ndarray) else tuple(value[i] for i in rows)
+            for name, value in ((name, getattr(self, name)) for name in _each_face())
+        }
+        return replace(self, **picked)
 
     def split(self, name: str) -> Annotations:
         """The faces of one split; empty where there is none of that name."""
@@ -161,7 +163,7 @@ class Annotations:
         return f"{count}" if count >= official else f"{count} of the official {official}"
 
     def summary(self) -> str:
-        """One line: source, faces, landmarks, splits, subsets, skipped."""
+        """One line: source, faces, landmarks, splits, subsets, people, and the counts of `notes` by reason."""
         parts = [f"{len(self)} faces", f"{self.scheme.num_landmarks} landmarks ({self.scheme.name})"]
         splits = Counter(self.splits)
         if self.split_names:
@@ -173,8 +175,7 @@ class Annotations:
         people = len({person for person in self.persons if person})
         if people:
             parts.append(f"{people} people")
-        if self.skipped:
-            parts.append(f"{len(self.skipped)} skipped")
+        parts += counted(self.notes)
         return (f"{self.source}: " if self.source else "") + "; ".join(parts)
 
 
@@ -190,19 +191,21 @@ def concatenate(parts: Sequence[Annotations]) -> Annotations:
     for part in parts[1:]:
         if part.scheme != scheme:
             raise ValueError(f"cannot concatenate scheme {part.scheme.name} ({part.source}) to {scheme.name}")
-    return Annotations(
-        images=tuple(image for part in parts for image in part.images),
-        landmarks=np.concatenate([part.landmarks for part in parts]),
-        scheme=scheme,
-        visible=np.concatenate([part.visible for part in parts]),
-        boxes=np.concatenate([part.boxes for part in parts]),
-        persons=tuple(person for part in parts for person in part.persons),
-        splits=tuple(split for part in parts for split in part.splits),
-        subsets=tuple(tags for part in parts for tags in part.subsets),
+    rows: dict[str, Any] = {
+        name: np.concatenate(values) if isinstance(values[0], np.ndarray) else tuple(chain.from_iterable(values))
+        for name, values in ((name, [getattr(part, name) for part in parts]) for name in _each_face())
+    }
+    return replace(
+        parts[0],
+        **rows,
         source=" + ".join(dict.fromkeys(part.source for part in parts if part.source)),
-        skipped=tuple(message for part in parts for message in part.skipped),
+        notes=tuple(note for part in parts for note in part.notes),
         # Of two protocols together nothing official is known.
         official_faces=parts[0].official_faces
         if all(part.official_faces == parts[0].official_faces for part in parts)
         else {},
     )
+
+
+def _each_face() -> list[str]:
+    return [field.name for field in fields(Annotations) if field.metadata == _EACH_FACE]

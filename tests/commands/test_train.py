@@ -153,7 +153,7 @@ def test_bad_faces_are_left_out_with_a_count(
     truncated.write_bytes(truncated.read_bytes()[:-300])
     assert main(["train", "--data", str(data), "--output", str(tmp_path / "run"), *TINY, "--epochs", "1"]) == 0
     said = capsys.readouterr().err
-    assert "3 skipped" in said
+    assert "3 left out" in said
     assert "1 training images could not be decoded" in said
     named = (tmp_path / "run" / "left_out.txt").read_text()
     assert all(f"face_{i}" in named for i in range(4))

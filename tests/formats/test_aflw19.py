@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from acrloss.errors import DataError
 from acrloss.formats import aflw19, read_annotations
 from acrloss.formats.aflw19 import read_faces, recognises
+from acrloss.notes import Note, left_out
 from matlab import write_mat5
 
 MARKS = np.random.default_rng(19).uniform(5, 75, (5, 19, 2)).round(4)
@@ -148,13 +149,14 @@ ROW = row(0).encode()
 def test_any_bytes_give_faces_or_one_clear_line(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "face_landmarks_aflw_train.csv"
     path.write_bytes(HEADER.encode() + b"\n" + content)
-    skipped: list[str] = []
+    notes: list[Note] = []
+    fault = []
     try:
-        for face in read_faces(path, skipped):
+        for face in read_faces(path, notes):
             assert face.landmarks.shape == (19, 2)
             assert np.isfinite(face.landmarks).all()
     except DataError as error:
-        skipped.append(str(error))
-    for reason in skipped:
+        fault = [str(error)]
+    for reason in left_out(notes) + fault:
         assert reason.startswith(str(path))
         assert "\n" not in reason

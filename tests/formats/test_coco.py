@@ -9,6 +9,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats import Face
 from acrloss.formats.coco import read_faces, recognises, write_faces
+from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
 
 FACE = {"id": 3, "name": "face", "supercategory": "person", "keypoints": ["eye", "nose", "chin"], "skeleton": [[1, 2]]}
@@ -42,8 +43,8 @@ def write(path: Path, *annotations: Any, **changed: Any) -> Path:
 
 
 def faces_of(path: Path, **options: Any) -> tuple[list[Face], list[str]]:
-    skipped: list[str] = []
-    return list(read_faces(path, skipped, **options)), skipped
+    notes: list[Note] = []
+    return list(read_faces(path, notes, **options)), left_out(notes)
 
 
 def test_a_coco_file(tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ from acrloss.errors import DataError
 from acrloss.formats import Face, read_annotations
 from acrloss.formats import csv as csv_reader
 from acrloss.formats.csv import read_faces, recognises
+from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
 
 TWO = Scheme("two", 2, (1, 0))
 
 
 def faces_of(path: Path, **options: Any) -> tuple[list[Face], list[str]]:
-    skipped: list[str] = []
-    return list(read_faces(path, skipped, **options)), skipped
+    notes: list[Note] = []
+    return list(read_faces(path, notes, **options)), left_out(notes)
 
 
 def write(tmp_path: Path, text: str) -> Path:

@@ -9,6 +9,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats import Face
 from acrloss.formats.cvat import read_faces, recognises, write_faces
+from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
 
 # As CVAT exports a task: labels of a skeleton and its points, then images.
@@ -71,8 +72,8 @@ def write(tmp_path: Path, body: str, names: tuple[str, ...] = ("1", "2", "3")) -
 
 
 def faces_of(path: Path, **options: Any) -> tuple[list[Face], list[str]]:
-    skipped: list[str] = []
-    return list(read_faces(path, skipped, **options)), skipped
+    notes: list[Note] = []
+    return list(read_faces(path, notes, **options)), left_out(notes)
 
 
 def test_points(tmp_path: Path) -> None:

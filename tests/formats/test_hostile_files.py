@@ -16,6 +16,7 @@ from acrloss.errors import DataError
 from acrloss.formats import FORMATS, Face, coco, cvat, imglab, labelme, read_annotations
 from acrloss.formats.containers import json_object as json_reader
 from acrloss.formats.containers import xml_stream as xml_reader
+from acrloss.notes import Note, left_out
 
 MARKS = [(x, y) for x, y in zip(range(5, 20), range(30, 15, -1), strict=True)]
 
@@ -76,9 +77,10 @@ ODD = [
 
 def check(module: ModuleType, path: Path) -> tuple[list[Face], list[str]]:
     """Read a file; whatever comes must be sound faces and lines that name the file."""
-    skipped: list[str] = []
+    notes: list[Note] = []
     try:
-        faces = list(module.read_faces(path, skipped))
+        faces = list(module.read_faces(path, notes))
+        skipped = left_out(notes)
     except DataError as error:
         faces, skipped = [], [str(error)]
     for face in faces:

@@ -9,6 +9,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats import Face, read_annotations
 from acrloss.formats.imglab import read_faces, recognises, write_faces
+from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
 
 HEAD = """<?xml version='1.0' encoding='ISO-8859-1'?>
@@ -51,8 +52,8 @@ def write(tmp_path: Path, body: str, name: str = "faces.xml") -> Path:
 
 
 def faces_of(path: Path, **options: Any) -> tuple[list[Face], list[str]]:
-    skipped: list[str] = []
-    return list(read_faces(path, skipped, **options)), skipped
+    notes: list[Note] = []
+    return list(read_faces(path, notes, **options)), left_out(notes)
 
 
 def test_a_file_of_imglab(tmp_path: Path) -> None:

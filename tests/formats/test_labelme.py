@@ -9,6 +9,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats import Face, read_annotations
 from acrloss.formats.labelme import read_faces, recognises, write_faces
+from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
 
 
@@ -40,8 +41,8 @@ def write(path: Path, *shapes: Any, **changed: Any) -> Path:
 
 
 def faces_of(path: Path, **options: Any) -> tuple[list[Face], list[str]]:
-    skipped: list[str] = []
-    return list(read_faces(path, skipped, **options)), skipped
+    notes: list[Note] = []
+    return list(read_faces(path, notes, **options)), left_out(notes)
 
 
 def test_one_face_in_a_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
 from acrloss.formats.packed import INDEX, read_faces, recognises
+from acrloss.notes import Note
 from acrloss.schemes import Scheme, get_scheme
 
 SCHEME = Scheme("three", 3, (1, 0, 2))
@@ -111,11 +112,11 @@ def test_anything_else_is_a_clear_error_or_a_skipped_line(tmp_path: Path, line: 
     write(tmp_path, FACE)
     good = (tmp_path / INDEX).read_bytes()
     (tmp_path / INDEX).write_bytes(line if first else good + line)
-    skipped: list[str] = []
+    notes: list[Note] = []
     message = ""
     faces = []
     try:
-        faces = list(read_faces(tmp_path, skipped))
+        faces = list(read_faces(tmp_path, notes))
     except DataError as error:
         message = str(error)
-    assert str(tmp_path / INDEX) in message or len(faces) + len(skipped) == 1
+    assert str(tmp_path / INDEX) in message or len(faces) + len(notes) == 1

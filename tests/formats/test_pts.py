@@ -12,6 +12,7 @@ from acrloss.annotations import concatenate
 from acrloss.errors import DataError
 from acrloss.formats import Face, read_annotations
 from acrloss.formats.pts import OFFICIAL_FACES, read_faces, read_pts, recognises, write_pts
+from acrloss.notes import Note, left_out
 from real_data import FACES_300W, needs_300w
 
 THREE = np.array([[0.0, 0.0], [9.5, 2.25], [-3.0, 4.0]])
@@ -32,8 +33,8 @@ def folder_with(root: Path, *names: str) -> Path:
 
 
 def faces_of(root: Path) -> tuple[list[Face], list[str]]:
-    skipped: list[str] = []
-    return list(read_faces(root, skipped)), skipped
+    notes: list[Note] = []
+    return list(read_faces(root, notes)), left_out(notes)
 
 
 @pytest.mark.parametrize(

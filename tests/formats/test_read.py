@@ -13,8 +13,10 @@ import pytest
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats import FORMATS, Face, read_annotations
+from acrloss.formats.format import Format
 from acrloss.formats.pts import write_pts
 from acrloss.images import read_image
+from acrloss.notes import Note
 from acrloss.schemes import Scheme, get_scheme, save_scheme
 from real_data import FACES_300W, FACES_YTF68, needs_300w, needs_ytf68
 
@@ -63,23 +65,20 @@ def test_unknown_options_name_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_format_is_a_module_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Example:
-        @staticmethod
-        def recognises(path: Path) -> bool:
-            return path.suffix == ".example"
+    def read_faces(path: Path, notes: list[Note], *, shift: float = 0) -> Iterator[Face]:
+        notes.append(Note("left out", "of comments", f"{path}:2", "a comment"))
+        yield Face(f"{path}:1", str(path.with_suffix(".png")), MARKS + shift, split="val")
 
-        @staticmethod
-        def read_faces(path: Path, skipped: list[str], *, shift: float = 0) -> Iterator[Face]:
-            skipped.append(f"{path}:2: a comment")
-            yield Face(f"{path}:1", str(path.with_suffix(".png")), MARKS + shift, split="val")
-
-    monkeypatch.setitem(FORMATS, "example", Example())
+    example = Format("an example", "text", lambda path: path.suffix == ".example", read_faces)
+    monkeypatch.setitem(FORMATS, "example", example)
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 60, 3), np.uint8))
     (tmp_path / "a.example").touch()
     faces = read_annotations(tmp_path / "a.example", shift=2)
     np.testing.assert_array_equal(faces.landmarks[0], MARKS + 2)
     assert faces.splits == ("val",)
     assert faces.skipped == (f"{tmp_path / 'a.example'}:2: a comment",)
+    with pytest.raises(DataError, match="option shift of format example is float, got '2'"):
+        read_annotations(tmp_path / "a.example", shift="2")
 
 
 def test_scheme_follows_the_count_or_the_caller(tmp_path: Path) -> None:
@@ -117,7 +116,10 @@ def test_bad_faces_are_left_out_and_named(tmp_path: Path) -> None:
     assert "text.jpg: not an image" in reasons["text.pts"]
     assert "no image beside it" in reasons["lonely.pts"]
     assert "coordinates must be finite, got 'nan 1'" in reasons["broken.pts"]
-    assert faces.summary().endswith("4 faces; 68 landmarks (ibug68); 5 skipped")
+    assert faces.summary().endswith(
+        "4 faces; 68 landmarks (ibug68); 5 left out: 1 whose annotation cannot be read, 1 without one image beside it, "
+        "1 far outside the image, 1 with another number of landmarks, 1 without a readable image"
+    )
 
 
 def test_nothing_usable_is_an_error_with_the_first_reasons(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
 from acrloss.formats.wflw import read_faces, recognises
+from acrloss.notes import Note, left_out
 
 MARKS = np.random.default_rng(98).uniform(5, 115, (98, 2)).round(6)
 BOX = (3, 4, 117, 116)
@@ -140,13 +141,14 @@ LINE = line("0--Parade/a.jpg").encode()
 def test_any_bytes_give_faces_or_one_clear_line(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "list_98pt_any.txt"
     path.write_bytes(content)
-    skipped: list[str] = []
+    notes: list[Note] = []
+    fault = []
     try:
-        for face in read_faces(path, skipped, image_folder=path.parent):
+        for face in read_faces(path, notes, image_folder=path.parent):
             assert face.landmarks.shape == (98, 2)
             assert np.isfinite(face.landmarks).all()
     except DataError as error:
-        skipped.append(str(error))
-    for reason in skipped:
+        fault = [str(error)]
+    for reason in left_out(notes) + fault:
         assert reason.startswith(str(path))
         assert "\n" not in reason

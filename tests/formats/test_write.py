@@ -66,8 +66,8 @@ def aligned(a: Annotations, b: Annotations) -> Annotations:
 def test_round_trip_of_everything(name: str, copy_images: bool, tmp_path: Path) -> None:
     faces = faces_in(tmp_path / "source")
     notes = write_annotations(faces, tmp_path / "out", name, copy_images=copy_images)
-    held = {"missing landmarks", "visibility", "boxes", "persons", "subsets"} - WRITERS[name].CANNOT_HOLD
-    for what in WRITERS[name].CANNOT_HOLD:
+    held = {"missing landmarks", "visibility", "boxes", "persons", "subsets"} - WRITERS[name].cannot_hold
+    for what in WRITERS[name].cannot_hold:
         assert sum(note.startswith(f"{name} cannot hold {what}, which ") for note in notes) == 1
     if "missing landmarks" not in held:
         faces = faces.select([0, 2, 3])
@@ -120,7 +120,7 @@ def test_round_trip_of_synthetic_faces(name: str, tmp_path: Path) -> None:
     assert back.splits == faces.splits
     assert set(back.splits) == {"train", "val", "test"}
     assert back.scheme == faces.scheme
-    if "persons" not in WRITERS[name].CANNOT_HOLD:
+    if "persons" not in WRITERS[name].cannot_hold:
         assert back.persons == faces.persons
     np.testing.assert_array_equal(read_image(back.images[3]), read_image("synthetic://5/31"))
     assert len(set(back.images)) == 4
@@ -143,7 +143,7 @@ def test_round_trip_of_real_faces(name: str, real_faces: Annotations, tmp_path: 
     assert back.skipped == ()
     assert np.abs(back.landmarks - faces.landmarks).max() < 1e-3
     assert back.splits == faces.splits
-    if "subsets" not in WRITERS[name].CANNOT_HOLD:
+    if "subsets" not in WRITERS[name].cannot_hold:
         assert back.subsets == faces.subsets
     for image, original in zip(back.images, faces.images, strict=True):
         assert Path(image).read_bytes() == Path(original).read_bytes()

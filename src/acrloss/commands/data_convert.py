@@ -1,10 +1,10 @@
-"""Write annotated faces in another format: pts (300-W), csv, imglab (dlib), coco, cvat or labelme."""
+"""Write annotated faces in another format."""
 
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from acrloss.commands.data_options import read_data
+from acrloss.commands.data_options import FORMAT_HELP, OPTIONS_HELP, read_data
 from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
@@ -15,15 +15,13 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("dest", type=Path, help="folder to write; new or empty")
     parser.add_argument("--format", type=str, required=True, help=f"format to write: {', '.join(WRITERS)}")
     parser.add_argument("--copy_images", type=bool, default=False, help="put the images into the folder too")
-    parser.add_argument(
-        "--source_format", type=str | None, default=None, help="format of the source; recognised if not given"
-    )
+    parser.add_argument("--source_format", type=str | None, default=None, help=FORMAT_HELP)
     parser.add_argument("--scheme", type=str | None, default=None, help="landmark scheme: a name or a YAML file")
     parser.add_argument(
         "--data_options",
         type=dict[str, Any],
         default={},
-        help="options of the source format's reader, such as --data_options.image_column=file",
+        help=OPTIONS_HELP,
     )
 
 

@@ -6,7 +6,14 @@ from typing import Any
 from acrloss.annotations import Annotations
 from acrloss.commands.terminal import notes, progress
 from acrloss.errors import DataError
-from acrloss.formats import read_annotations, recognise
+from acrloss.formats import FORMATS, read_annotations, recognise
+
+FORMAT_HELP = f"format of the data, recognised if not given: {', '.join(FORMATS)}"
+OPTIONS_HELP = "options of the format's reader, such as --data_options.image_column=file: " + "; ".join(
+    f"{name} has {', '.join(option.name for option in format.options)}"
+    for name, format in FORMATS.items()
+    if format.options
+)
 
 
 def add_data_arguments(parser: Any, positional: bool = False, required: bool = True) -> None:
@@ -16,13 +23,13 @@ def add_data_arguments(parser: Any, positional: bool = False, required: bool = T
         parser.add_argument("data", metavar="SOURCE", type=str, help=what)
     else:
         parser.add_argument("--data", type=str if required else str | None, required=required, help=what)
-    parser.add_argument("--format", type=str | None, default=None, help="format of the data; recognised if not given")
+    parser.add_argument("--format", type=str | None, default=None, help=FORMAT_HELP)
     parser.add_argument("--scheme", type=str | None, default=None, help="landmark scheme: a name or a YAML file")
     parser.add_argument(
         "--data_options",
         type=dict[str, Any],
         default={},
-        help="options of the format's reader, such as --data_options.image_column=file",
+        help=OPTIONS_HELP,
     )
 
 

@@ -16,7 +16,7 @@ from acrloss.crops.crop import CropSpec, apply_matrix
 from acrloss.crops.patch import cut_patch, patch_reach
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
-from acrloss.formats.packed import FORMAT, INDEX, VERSION
+from acrloss.formats.packed import INDEX, MAGIC, VERSION
 from acrloss.images.encode import encode_jpeg, encode_png
 from acrloss.images.threads import in_threads
 from acrloss.progress_hook import Progress, no_progress
@@ -89,7 +89,7 @@ def pack(
             f"{annotations.source}: no face could be packed; {left_out[0] if left_out else 'there is none'}"
         )
     header = {
-        "format": FORMAT,
+        "format": MAGIC,
         "version": VERSION,
         "faces": len(lines),
         "scheme": annotations.scheme.to_dict(),

@@ -23,7 +23,9 @@ from acrloss.evaluation.scores import Evaluation
 from acrloss.files import write_atomic
 from acrloss.formats import csv
 from acrloss.formats.fields.values import numbers
-from acrloss.formats.pts import IMAGE_SUFFIXES, read_pts
+from acrloss.formats.pts import read_pts
+from acrloss.images import IMAGE_SUFFIXES
+from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
 
 Name = tuple[str, ...]
@@ -140,9 +142,9 @@ def _read_pts(path: Path) -> Found:
 
 
 def _read_csv(path: Path) -> Found:
-    bad: list[str] = []
-    faces = list(csv.read_faces(path, bad))
-    if bad:
+    notes: list[Note] = []
+    faces = list(csv.read_faces(path, notes))
+    if bad := left_out(notes):
         raise DataError(f"{bad[0]} ({len(bad)} such rows); correct the predictions")
     # The reader gives images relative to the file's folder; their names in the file count.
     names = [name_of(os.path.relpath(face.image, path.parent)) for face in faces]

@@ -29,13 +29,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from acrloss.errors import DataError
-from acrloss.formats.containers.mat5 import Value, is_mat5, read_mat5
-from acrloss.formats.face import Face
+from acrloss.formats.containers.mat5 import is_mat5, read_mat5, table_of
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import numbers, text
+from acrloss.formats.format import Format
+from acrloss.notes import Note
 
 _MAT = "aflwinfo_release.mat"
 _CSV = re.compile(r"face_landmarks_aflw_(train|test|test_frontal)\.csv", re.IGNORECASE)
@@ -51,12 +52,12 @@ def recognises(path: Path) -> bool:
     return bool(_files(path))
 
 
-def read_faces(path: Path, skipped: list[str], *, image_folder: str | Path | None = None) -> Iterator[Face]:
+def read_faces(path: Path, notes: list[Note], *, image_folder: str | Path | None = None) -> Iterator[Face]:
     """The faces of a file, or of the files in a folder (the .mat file where there are both forms).
 
     Args:
         path: AFLWinfo_release.mat, a CSV file, or a folder.
-        skipped: receives a line for each bad face.
+        notes: receives a line for each bad face.
         image_folder: the folder that image paths are below; data/flickr, flickr or images beside the file, or its own
             folder, where None.
     """
@@ -67,7 +68,7 @@ def read_faces(path: Path, skipped: list[str], *, image_folder: str | Path | Non
         here = file.parent
         folders = [here / "data" / "flickr", here / "flickr", here / "images", here]
         folders = [Path(image_folder)] if image_folder is not None else [f for f in folders if f.is_dir()]
-        yield from (_read_mat if file.suffix.lower() == ".mat" else _read_csv)(file, skipped, folders)
+        yield from (_read_mat if file.suffix.lower() == ".mat" else _read_csv)(file, notes, folders)
 
 
 def _files(path: Path) -> list[Path]:
@@ -79,16 +80,16 @@ def _files(path: Path) -> list[Path]:
     return [names[f"face_landmarks_aflw_{s}.csv"] for s in ("train", "test") if f"face_landmarks_aflw_{s}.csv" in names]
 
 
-def _read_mat(file: Path, skipped: list[str], folders: list[Path]) -> Iterator[Face]:
+def _read_mat(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[Face]:
     variables = read_mat5(file, {"nameList", "data", "mask_new", "bbox", "ra"})
     names = variables.get("nameList")
     if not isinstance(names, list):
         raise DataError(f"{file}: expected a cell array nameList of image names")
     count = len(names)
-    marks = _table(file, variables, "data", (count, 2 * _LANDMARKS))
-    masks = _table(file, variables, "mask_new", (count, _LANDMARKS))
-    boxes = _table(file, variables, "bbox", (count, 4))
-    order = _table(file, variables, "ra", (1, count))[0]
+    marks = table_of(file, variables, "data", (count, 2 * _LANDMARKS))
+    masks = table_of(file, variables, "mask_new", (count, _LANDMARKS))
+    boxes = table_of(file, variables, "bbox", (count, 4))
+    order = table_of(file, variables, "ra", (1, count))[0]
     if not np.array_equal(np.sort(order), np.arange(1, count + 1)):
         raise DataError(f"{file}: ra must hold each of 1 … {count} once")
     for place, i in enumerate((order - 1).astype(np.intp).tolist()):
@@ -97,7 +98,7 @@ def _read_mat(file: Path, skipped: list[str], folders: list[Path]) -> Iterator[F
             image = locate(text(names[i], "the image"), folders)
             points = numbers(marks[i].tolist(), "landmarks").reshape(2, _LANDMARKS).T
         except ValueError as error:
-            skipped.append(f"{where}: {error}")
+            notes.append(unread(where, error))
             continue
         visible = masks[i] == 1
         left, right, top, bottom = boxes[i].tolist()
@@ -114,15 +115,7 @@ def _read_mat(file: Path, skipped: list[str], folders: list[Path]) -> Iterator[F
         )
 
 
-def _table(file: Path, variables: dict[str, Value], name: str, shape: tuple[int, int]) -> NDArray[np.float64]:
-    value = variables.get(name)
-    if not isinstance(value, np.ndarray) or value.shape != shape:
-        found = f"of shape {value.shape}" if isinstance(value, np.ndarray) else "missing"
-        raise DataError(f"{file}: expected an array {name} of shape {shape}, but it is {found}")
-    return value
-
-
-def _read_csv(file: Path, skipped: list[str], folders: list[Path]) -> Iterator[Face]:
+def _read_csv(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[Face]:
     match = _CSV.fullmatch(file.name)
     which = match[1].lower() if match else ""
     split = which.removesuffix("_frontal")
@@ -142,7 +135,7 @@ def _read_csv(file: Path, skipped: list[str], folders: list[Path]) -> Iterator[F
             try:
                 face = _read_row(f"{file}:{number}", line, folders)
             except (ValueError, csv.Error) as error:
-                skipped.append(f"{file}:{number}: {error}")
+                notes.append(unread(f"{file}:{number}", error))
                 continue
             face.split, face.subsets, face.official_faces = split, subsets, _OFFICIAL_FACES
             yield face
@@ -161,3 +154,12 @@ def _read_row(where: str, line: str, folders: list[Path]) -> Face:
 
 def _subsets(frontal: bool) -> frozenset[str]:
     return frozenset({"full", "frontal"}) if frontal else frozenset({"full"})
+
+
+FORMAT = Format(
+    title="[AFLW-19](aflw19.md)",
+    looks_like="`AFLWinfo_release.mat`, or `face_landmarks_aflw_….csv`",
+    recognises=recognises,
+    read=read_faces,
+    more_general=("csv",),
+)

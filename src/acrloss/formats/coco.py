@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.json_object import describe, kind_of, load
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.splits import split_named
 from acrloss.formats.fields.values import numbers, text
+from acrloss.formats.format import Format
 from acrloss.images import image_size
-
-CANNOT_HOLD: frozenset[str] = frozenset()
+from acrloss.notes import Note
 
 _SAFE = re.compile(r"[\w-]{1,60}")
 
@@ -41,7 +41,7 @@ def recognises(path: Path) -> bool:
 
 def read_faces(
     path: Path,
-    skipped: list[str],
+    notes: list[Note],
     *,
     category: str | None = None,
     images: str | None = None,
@@ -51,7 +51,7 @@ def read_faces(
 
     Args:
         path: the file or folder. Of files in a folder those named "keypoints" are read, if there are any.
-        skipped: receives a line for each annotation that is left out.
+        notes: receives a line for each annotation that is left out.
         category: name of the category; the only one with keypoints where None.
         images: folder of the images; where None they are looked for beside the file and in the folders that COCO
             has them in (images, train2017, …).
@@ -67,7 +67,7 @@ def read_faces(
         if categories is None:
             continue
         found = True
-        yield from _faces(file, content, categories, skipped, images, 0.5 if corner_origin else 0.0)
+        yield from _faces(file, content, categories, notes, images, 0.5 if corner_origin else 0.0)
     if not found:
         what = f"no category {category!r} with keypoints" if category is not None else "no annotation has keypoints"
         raise DataError(f"{path}: {what}; give a COCO keypoints file")
@@ -119,7 +119,7 @@ def _faces(
     file: Path,
     content: dict[str, Any],
     categories: dict[int | str, int | None],
-    skipped: list[str],
+    notes: list[Note],
     images: str | None,
     shift: float,
 ) -> Iterator[Face]:
@@ -148,7 +148,7 @@ def _faces(
             if isinstance(attributes := values.get("attributes"), dict):
                 describe(face, attributes)
         except ValueError as error:
-            skipped.append(f"{where}: {error}")
+            notes.append(unread(where, error))
             continue
         yield face
 
@@ -249,3 +249,12 @@ def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -
         content = {"images": pictures, "annotations": rows, "categories": [category]}
         (folder / f"{stem}.json").write_text(json.dumps(content), encoding="utf-8")
     return []
+
+
+FORMAT = Format(
+    title="COCO keypoints",
+    looks_like="JSON with images, annotations and categories",
+    recognises=recognises,
+    read=read_faces,
+    write=write_faces,
+)

@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
+from acrloss.formats.format import Format
 from acrloss.images.cofw import ARRAYS, REFERENCE, array_named, open_cofw
+from acrloss.notes import Note
 
 if TYPE_CHECKING:
     import h5py
@@ -49,7 +51,7 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
+def read_faces(path: Path, notes: list[Note]) -> Iterator[Face]:
     """The faces of one COFW file, or of those in a folder."""
     files = [path]
     if path.is_dir():
@@ -57,10 +59,10 @@ def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
     if not files:
         raise DataError(f"{path}: no COFW_train_color.mat or COFW_test_color.mat in the folder")
     for file in files:
-        yield from _read_file(file, skipped)
+        yield from _read_file(file, notes)
 
 
-def _read_file(path: Path, skipped: list[str]) -> Iterator[Face]:
+def _read_file(path: Path, notes: list[Note]) -> Iterator[Face]:
     with open_cofw(path) as file:
         names = [name for name in ARRAYS if name in file]
         if not names:
@@ -70,7 +72,7 @@ def _read_file(path: Path, skipped: list[str]) -> Iterator[Face]:
         for i, (phi, (x, y, width, height)) in enumerate(zip(phis.T, boxes.T, strict=True), start=1):
             where = f"{path}#{name}/{i}"
             if not (np.abs(phi[: 2 * _LANDMARKS]) < 1e9).all():
-                skipped.append(f"{where}: coordinates must be finite")
+                notes.append(unread(where, "coordinates must be finite"))
                 continue
             box = (float(x) - 1, float(y) - 1, float(x + width) - 1, float(y + height) - 1)
             yield Face(
@@ -101,3 +103,11 @@ def _tables(path: Path, file: h5py.File, name: str) -> tuple[NDArray[np.float64]
             )
         tables.append(np.asarray(table[()], dtype=np.float64))
     return tables[0], tables[1]
+
+
+FORMAT = Format(
+    title="[COFW](cofw.md)",
+    looks_like="`COFW_train_color.mat`, `COFW_test_color.mat`",
+    recognises=recognises,
+    read=read_faces,
+)

@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
-from acrloss.formats.containers.mat5 import Value, read_mat5
-from acrloss.formats.face import Face
+from acrloss.formats.containers.mat5 import read_mat5, table_of
+from acrloss.formats.face import Face, unread
+from acrloss.formats.format import Format
 from acrloss.images import NO_IMAGE, cofw
+from acrloss.notes import Note
 
 _NAME = re.compile(r"([0-9]{1,9})_points\.mat", re.IGNORECASE)
 _FOLDER = "test_annotations"
@@ -36,12 +38,12 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and bool(_files(path))
 
 
-def read_faces(path: Path, skipped: list[str], *, images: str | Path | None = None) -> Iterator[Face]:
+def read_faces(path: Path, notes: list[Note], *, images: str | Path | None = None) -> Iterator[Face]:
     """The faces of a folder, by their numbers.
 
     Args:
         path: COFW68_Data of cofw68-benchmark, the folder above it, or test_annotations.
-        skipped: receives a line for each bad file.
+        notes: receives a line for each bad file.
         images: COFW_test_color.mat, which holds the images; without it there are annotations only.
     """
     files = _files(path) if path.is_dir() else {}
@@ -55,7 +57,7 @@ def read_faces(path: Path, skipped: list[str], *, images: str | Path | None = No
         try:
             landmarks, visible = _read_points(file)
         except DataError as error:
-            skipped.append(str(error))
+            notes.append(unread("", error))
             continue
         image = f"{NO_IMAGE}{file}" if images is None else f"{cofw.REFERENCE}{images}#IsT/{number}"
         box = None
@@ -78,8 +80,8 @@ def _files(path: Path) -> dict[int, Path]:
 
 def _read_points(file: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     variables = read_mat5(file, {"Points", "Occ"})
-    points = _array(file, variables, "Points", (68, 2))
-    occluded = _array(file, variables, "Occ", (1, 68)) if "Occ" in variables else np.zeros((1, 68))
+    points = table_of(file, variables, "Points", (68, 2))
+    occluded = table_of(file, variables, "Occ", (1, 68)) if "Occ" in variables else np.zeros((1, 68))
     if not (np.abs(points) < 1e9).all():
         raise DataError(f"{file}: Points must be finite")
     return points - 1, occluded[0] == 0
@@ -95,9 +97,9 @@ def _boxes(file: Path | None) -> NDArray[np.float64]:
     return np.where(np.abs(boxes) < 1e9, boxes, np.nan)
 
 
-def _array(file: Path, variables: dict[str, Value], name: str, shape: tuple[int, int]) -> NDArray[np.float64]:
-    value = variables.get(name)
-    if not isinstance(value, np.ndarray) or value.shape != shape:
-        found = f"of shape {value.shape}" if isinstance(value, np.ndarray) else "missing"
-        raise DataError(f"{file}: expected an array {name} of shape {shape}, but it is {found}")
-    return value
+FORMAT = Format(
+    title="[COFW-68](cofw68.md)",
+    looks_like="`test_annotations/1_points.mat` …",
+    recognises=recognises,
+    read=read_faces,
+)

@@ -15,6 +15,7 @@ from acrloss.boxes import overlap, tight_box
 from acrloss.errors import DataError
 from acrloss.formats.face import Face
 from acrloss.images import NO_IMAGE, image_size
+from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
 from acrloss.schemes.mirror import check_flip
 
@@ -32,14 +33,13 @@ _ENOUGH_FOR_FLIP_CHECK = 2000
 def collect(
     source: str,
     faces: Iterable[Face],
-    skipped: list[str],
+    notes: list[Note],
     scheme: Scheme | Literal["generic"] | None,
     repeated: Repeated,
 ) -> Annotations:
     """Check faces and bring them into one `Annotations`.
 
-    A bad face is left out with a message. `skipped` is the list that the reader behind `faces` adds its own
-    messages to.
+    A bad face is left out with a note. `notes` is the list that the reader behind `faces` adds its own to.
 
     Raises:
         DataError: no face is left, the scheme does not fit the data, or (repeated="error") a face is
@@ -52,19 +52,19 @@ def collect(
         if face.image not in sizes:
             sizes[face.image] = _size_or_fault(face.image)
     if not found:
-        raise DataError(f"{source}: no usable face" + _first_reasons(skipped))
+        raise DataError(f"{source}: no usable face" + _first_reasons(notes))
     scheme = _fitting_scheme(source, found, scheme)
     kept: list[Face] = []
     for face in found:
-        reason = _fault(face, scheme, sizes[face.image])
-        if reason:
-            skipped.append(f"{face.where}: {reason}")
+        fault = _fault(face, scheme, sizes[face.image])
+        if fault:
+            notes.append(fault)
         else:
             kept.append(face)
     if repeated != "keep":
-        kept = _without_repeats(kept, skipped, repeated)
+        kept = _without_repeats(kept, notes, repeated)
     if not kept:
-        raise DataError(f"{source}: no usable face" + _first_reasons(skipped))
+        raise DataError(f"{source}: no usable face" + _first_reasons(notes))
     landmarks = np.stack([face.landmarks for face in kept])
     missing = np.isnan(landmarks[..., 0] + landmarks[..., 1])
     landmarks[missing] = np.nan
@@ -89,12 +89,13 @@ def collect(
         splits=[face.split for face in kept],
         subsets=[face.subsets for face in kept],
         source=source,
-        skipped=skipped,
+        notes=notes,
         official_faces={name: count for face in kept for name, count in face.official_faces.items()},
     )
 
 
-def _first_reasons(skipped: list[str]) -> str:
+def _first_reasons(notes: list[Note]) -> str:
+    skipped = left_out(notes)
     if not skipped:
         return ""
     more = f" (and {len(skipped) - 3} more)" if len(skipped) > 3 else ""
@@ -134,29 +135,31 @@ def _size_or_fault(image: str) -> tuple[int, int] | str | None:
         return str(error)
 
 
-def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str | None) -> str:
-    """Why a face cannot be used, or "" where it can."""
+def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str | None) -> Note | None:
+    """Why a face cannot be used, or None where it can."""
     marks = face.landmarks
     if len(marks) != scheme.num_landmarks:
-        return f"{len(marks)} landmarks, expected {scheme.num_landmarks} ({scheme.name})"
+        message = f"{len(marks)} landmarks, expected {scheme.num_landmarks} ({scheme.name})"
+        return Note("left out", "with another number of landmarks", face.where, message)
     if np.isnan(marks).any(axis=-1).all():
-        return "every landmark is missing"
+        return Note("left out", "without a landmark", face.where, "every landmark is missing")
     if isinstance(size, str):
-        return size
+        return Note("left out", "without a readable image", face.where, size)
     if size is None:
-        return ""
+        return None
     # One image size beyond the border on either side; NaN compares as inside.
     outside = ((marks < (-size[0], -size[1])) | (marks > (2 * size[0], 2 * size[1]))).any(axis=-1)
     if outside.any():
         m = int(outside.argmax())
-        return (
+        message = (
             f"landmark {m} at ({marks[m, 0]:g}, {marks[m, 1]:g}) lies far outside "
             f"the {size[0]} x {size[1]} image {face.image}"
         )
-    return ""
+        return Note("left out", "far outside the image", face.where, message)
+    return None
 
 
-def _without_repeats(faces: list[Face], skipped: list[str], repeated: Repeated) -> list[Face]:
+def _without_repeats(faces: list[Face], notes: list[Note], repeated: Repeated) -> list[Face]:
     """Of several annotations of one face in one picture only the last."""
     by_image: dict[str, list[int]] = defaultdict(list)
     for i, face in enumerate(faces):
@@ -179,7 +182,8 @@ def _without_repeats(faces: list[Face], skipped: list[str], repeated: Repeated) 
                         f"{faces[i].where} and {faces[later].where} annotate the same face of {image}: "
                         "remove one, or give repeated='last' or 'keep'"
                     )
-                skipped.append(f"{faces[i].where}: replaced by {faces[later].where}, the same face of {image}")
+                message = f"replaced by {faces[later].where}, the same face of {image}"
+                notes.append(Note("left out", "annotated again later", faces[i].where, message))
                 dropped.add(i)
                 break
     return [face for i, face in enumerate(faces) if i not in dropped]

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.values import decimals
 from acrloss.formats.fields.values import text as text_of
+from acrloss.formats.format import Format
+from acrloss.notes import Note
 
 _MAX_LINE = 1_000_000
 _MAX_BYTES = 2_000_000_000
@@ -23,8 +25,6 @@ _TRUE = frozenset({"1", "true", "1.0"})
 _FALSE = frozenset({"0", "false", "0.0"})
 _VISIBLE = "visible{i}"
 _BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
-
-CANNOT_HOLD: frozenset[str] = frozenset()
 
 
 def recognises(path: Path) -> bool:
@@ -36,7 +36,7 @@ def recognises(path: Path) -> bool:
 
 def read_faces(
     path: Path,
-    skipped: list[str],
+    notes: list[Note],
     *,
     image_column: str = "image",
     person_column: str | None = None,
@@ -53,7 +53,7 @@ def read_faces(
 
     Args:
         path: the file or folder. Image paths in it are relative to the file.
-        skipped: receives a line for each bad row.
+        notes: receives a line for each bad row.
         image_column: the image's path.
         person_column: the person's name; "subject" or "person", if there is such a column, where None.
         split_column: the split; "split", if there is such a column, where None.
@@ -100,7 +100,7 @@ def read_faces(
                 if box_at is not None:
                     face.box = _box([_number(row, columns.names, i) - shift for i in box_at])
             except ValueError as error:
-                skipped.append(f"{where}: {error}")
+                notes.append(unread(where, error))
                 continue
             face.person = "" if person_at is None else row[person_at].strip()
             face.split = "" if split_at is None else row[split_at].strip()
@@ -256,3 +256,12 @@ def _flag(row: list[str], header: list[str], i: int) -> bool:
     if text not in _TRUE and text not in _FALSE:
         raise ValueError(f"column {header[i]!r}: expected 1, 0, true or false, got {text[:60]!r}")
     return text in _TRUE
+
+
+FORMAT = Format(
+    title="spreadsheets, scripts of your own",
+    looks_like="CSV, one face a row: `image,x0,y0,x1,y1,…`",
+    recognises=recognises,
+    read=read_faces,
+    write=write_faces,
+)

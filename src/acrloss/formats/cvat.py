@@ -29,14 +29,14 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.xml_stream import Document, files_with_root
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames, all_numbers
 from acrloss.formats.fields.splits import split_named
 from acrloss.formats.fields.values import decimals, numbers, text
+from acrloss.formats.format import Format
 from acrloss.images import image_size
-
-CANNOT_HOLD: frozenset[str] = frozenset()
+from acrloss.notes import Note
 
 _Box = tuple[float, float, float, float]
 
@@ -48,7 +48,7 @@ def recognises(path: Path) -> bool:
 
 def read_faces(
     path: Path,
-    skipped: list[str],
+    notes: list[Note],
     *,
     label: str | None = None,
     names: Sequence[str] | None = None,
@@ -59,7 +59,7 @@ def read_faces(
 
     Args:
         path: the file or folder.
-        skipped: receives a line for each face that is left out.
+        notes: receives a line for each face that is left out.
         label: read only shapes of this label.
         names: names of a skeleton's points in the order of the landmarks; where None numbers count by value and other
             names in the order in which the file declares them.
@@ -71,7 +71,7 @@ def read_faces(
     files = files_with_root(path, "annotations")
     if not files:
         raise DataError(f"{path}: no .xml file with the root element <annotations>; give an export of CVAT for images")
-    documents = [_Annotations(file, skipped, label) for file in files]
+    documents = [_Annotations(file, notes, label) for file in files]
     for document in documents:
         document.parse()
     shapes = [shape for document in documents for shape in document.faces]
@@ -89,7 +89,7 @@ def read_faces(
             try:
                 face = _face(document, shape, order, shift, images)
             except ValueError as error:
-                skipped.append(f"{document.file}:{shape.line}: {error}")
+                notes.append(unread(f"{document.file}:{shape.line}", error))
                 continue
             yield face
 
@@ -130,9 +130,9 @@ class _Shape:
 
 
 class _Annotations(Document):
-    def __init__(self, file: Path, skipped: list[str], label: str | None) -> None:
+    def __init__(self, file: Path, notes: list[Note], label: str | None) -> None:
         super().__init__(file)
-        self.skipped = skipped
+        self.notes = notes
         self.label = label
         self.faces: list[_Shape] = []
         self.same: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -350,3 +350,12 @@ def _skeleton(annotations: Annotations, i: int, group: int) -> str:
             f'z_order="0" group_id="{group}"/>\n'
         )
     return "".join(rows)
+
+
+FORMAT = Format(
+    title="CVAT for images 1.1",
+    looks_like="XML with the root `<annotations>`: points or skeletons",
+    recognises=recognises,
+    read=read_faces,
+    write=write_faces,
+)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from acrloss.notes import Note
+
 
 @dataclass
 class Face:
@@ -33,3 +35,8 @@ class Face:
     split: str = ""
     subsets: frozenset[str] = frozenset()
     official_faces: Mapping[str, int] = field(default_factory=dict)
+
+
+def unread(where: str, error: object) -> Note:
+    """A face that is left out because its annotation is not as it should be."""
+    return Note("left out", "whose annotation cannot be read", where, str(error))

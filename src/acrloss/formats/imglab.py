@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.xml_stream import Document, files_with_root
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames
 from acrloss.formats.fields.splits import split_named
 from acrloss.formats.fields.values import decimals, numbers, text
-
-CANNOT_HOLD = frozenset({"visibility", "persons", "subsets"})
+from acrloss.formats.format import Format
+from acrloss.notes import Note
 
 _Box = tuple[float, float, float, float]
 
@@ -41,20 +41,20 @@ def recognises(path: Path) -> bool:
     return bool(files_with_root(path, "dataset"))
 
 
-def read_faces(path: Path, skipped: list[str], *, names: Sequence[str] | None = None) -> Iterator[Face]:
+def read_faces(path: Path, notes: list[Note], *, names: Sequence[str] | None = None) -> Iterator[Face]:
     """The boxes with parts of a file, or of all such files of a folder.
 
     Boxes that the file marks `ignore` or that have no parts are left out.
 
     Args:
         path: the file or folder. Image paths are relative to the file.
-        skipped: receives a line for each box that is left out.
+        notes: receives a line for each box that is left out.
         names: the part names in the order of the landmarks; all names sorted where None.
     """
     files = files_with_root(path, "dataset")
     if not files:
         raise DataError(f"{path}: no .xml file with the root element <dataset>; give an imglab file")
-    documents = [_Dataset(file, skipped) for file in files]
+    documents = [_Dataset(file, notes) for file in files]
     for document in documents:
         document.parse()
     seen = Counter(face.names for document in documents for face in document.faces)
@@ -68,7 +68,7 @@ def read_faces(path: Path, skipped: list[str], *, names: Sequence[str] | None = 
             try:
                 landmarks[order.arrange(found.names)] = found.points
             except ValueError as error:
-                skipped.append(f"{where}: {error}")
+                notes.append(unread(where, error))
                 continue
             yield Face(where, locate(found.image, [document.file.parent]), landmarks, box=found.box, split=split)
 
@@ -83,9 +83,9 @@ class _Found:
 
 
 class _Dataset(Document):
-    def __init__(self, file: Path, skipped: list[str]) -> None:
+    def __init__(self, file: Path, notes: list[Note]) -> None:
         super().__init__(file)
-        self.skipped = skipped
+        self.notes = notes
         self.faces: list[_Found] = []
         self.image = ""
         self.box: dict[str, str] | None = None
@@ -112,7 +112,8 @@ class _Dataset(Document):
                 self.image = text(attributes.get("file"), "file")
             except ValueError as error:
                 self.image = ""
-                self.skipped.append(f"{self.file}:{self.line}: an <image> without a file name: {error}")
+                message = f"an <image> without a file name: {error}"
+                self.notes.append(unread(f"{self.file}:{self.line}", message))
 
     def end(self, tag: str) -> None:
         if tag != "box" or self.box is None:
@@ -122,7 +123,7 @@ class _Dataset(Document):
             return
         where = f"{self.file}:{self.box_line}"
         if box.get("ignore") in {"1", "true"}:
-            self.skipped.append(f"{where}: the box is marked ignore")
+            self.notes.append(Note("left out", "marked ignore", where, "the box is marked ignore"))
             return
         try:
             if self.fault:
@@ -132,7 +133,7 @@ class _Dataset(Document):
             points = numbers(self.points, "part").reshape(-1, 2)
             corners = _corners(box)
         except ValueError as error:
-            self.skipped.append(f"{where}: {error}")
+            self.notes.append(unread(where, error))
             return
         names = tuple(self.names)
         names = self.same.setdefault(names, names)
@@ -201,3 +202,13 @@ def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -
                 file.write("  </image>\n")
             file.write("</images>\n</dataset>\n")
     return notes
+
+
+FORMAT = Format(
+    title="dlib and its tool imglab",
+    looks_like="XML with the root `<dataset>`",
+    recognises=recognises,
+    read=read_faces,
+    write=write_faces,
+    cannot_hold=frozenset({"visibility", "persons", "subsets"}),
+)

@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.json_object import describe, kind_of, load
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames
 from acrloss.formats.fields.splits import SPLITS
 from acrloss.formats.fields.values import numbers, text
+from acrloss.formats.format import Format
 from acrloss.images import image_size
-
-CANNOT_HOLD: frozenset[str] = frozenset()
+from acrloss.notes import Note
 
 _HIDDEN = ("occluded", "hidden")
 # A folder of LabelMe files need not begin with one, but hardly with this many others.
@@ -46,13 +46,13 @@ def recognises(path: Path) -> bool:
 
 
 def read_faces(
-    path: Path, skipped: list[str], *, names: Sequence[str] | None = None, corner_origin: bool = True
+    path: Path, notes: list[Note], *, names: Sequence[str] | None = None, corner_origin: bool = True
 ) -> Iterator[Face]:
     """The faces of a file, or of every LabelMe file of a folder and its sub-folders.
 
     Args:
         path: the file or folder. Image paths are relative to the file that names them.
-        skipped: receives a line for each face that is left out.
+        notes: receives a line for each face that is left out.
         names: labels in the order of the landmarks; all labels of points sorted where None.
         corner_origin: coordinates count from the corner of the image, as in LabelMe; false where a program wrote
             coordinates that count pixels.
@@ -63,9 +63,9 @@ def read_faces(
         if kind_of(file) != "labelme":
             continue
         try:
-            found += _groups(path, file, skipped, same)
+            found += _groups(path, file, notes, same)
         except DataError as error:
-            skipped.append(str(error))
+            notes.append(unread("", error))
     order = LandmarkNames(path, Counter(face.all_names for face in found), names)
     shift = 0.5 if corner_origin else 0.0
     for face in found:
@@ -83,7 +83,7 @@ def read_faces(
                     raise ValueError("the rectangle has no extent")
                 read.box = (x0, y0, x1, y1)
         except ValueError as error:
-            skipped.append(f"{face.where}: {error}")
+            notes.append(unread(face.where, error))
             continue
         yield read
 
@@ -123,7 +123,7 @@ class _Found:
         self.points, self.names, self.visible = [], [], []
 
 
-def _groups(path: Path, file: Path, skipped: list[str], same: dict[tuple[str, ...], tuple[str, ...]]) -> list[_Found]:
+def _groups(path: Path, file: Path, notes: list[Note], same: dict[tuple[str, ...], tuple[str, ...]]) -> list[_Found]:
     """The faces of one file.
 
     Raises:
@@ -166,7 +166,7 @@ def _groups(path: Path, file: Path, skipped: list[str], same: dict[tuple[str, ..
     for found in groups.values():
         found.settle(same)
         if found.fault:
-            skipped.append(f"{found.where}: {found.fault}")
+            notes.append(unread(found.where, found.fault))
         elif found.all_names:
             faces.append(found)
     return faces
@@ -262,3 +262,12 @@ def _shapes(annotations: Annotations, i: int, group: int | None) -> Iterator[dic
     for m, (x, y) in enumerate(annotations.landmarks[i].tolist()):
         if x == x:  # not missing
             yield shape(str(m), "point", [[x, y]], not annotations.visible[i, m])
+
+
+FORMAT = Format(
+    title="LabelMe",
+    looks_like="a JSON file for each image, point shapes",
+    recognises=recognises,
+    read=read_faces,
+    write=write_faces,
+)

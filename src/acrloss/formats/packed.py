@@ -24,11 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
+from acrloss.formats.format import Format
+from acrloss.notes import Note
 from acrloss.schemes import Scheme
 
 INDEX = "packed.jsonl"
-FORMAT = "acrloss packed faces"
+MAGIC = "acrloss packed faces"
 VERSION = 1
 _MAX_LINE = 4_000_000
 
@@ -52,7 +54,7 @@ def own_scheme(path: Path) -> Scheme:
         raise DataError(f"{file}:1: no scheme of landmarks ({error}); pack the faces again") from None
 
 
-def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
+def read_faces(path: Path, notes: list[Note]) -> Iterator[Face]:
     """The faces of a packed folder, in the order in which they were packed."""
     file = _index(path)
     header = _header(file)
@@ -69,7 +71,7 @@ def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
         try:
             yield _face(where, file.parent, _object(line), official_faces)
         except ValueError as error:
-            skipped.append(f"{where}: {error}")
+            notes.append(unread(where, error))
     if count != header.get("faces"):
         raise DataError(f"{file}: {count} faces, but the first line says {header.get('faces')}; pack the faces again")
 
@@ -84,10 +86,10 @@ def _header(file: Path) -> dict[str, Any]:
             header = _object(line)
         except ValueError as error:
             raise DataError(f"{file}:1: {error}; pack the faces again") from None
-        if header.get("format") == FORMAT and header.get("version") == VERSION:
+        if header.get("format") == MAGIC and header.get("version") == VERSION:
             return header
         found = f"{reprlib.repr(header.get('format'))} {reprlib.repr(header.get('version'))}"
-        raise DataError(f"{file}:1: not {FORMAT!r} of version {VERSION} but {found}; pack the faces again")
+        raise DataError(f"{file}:1: not {MAGIC!r} of version {VERSION} but {found}; pack the faces again")
     raise DataError(f"{file}: the file is empty; pack the faces again")
 
 
@@ -161,3 +163,12 @@ def _text(values: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{key!r} must be a text, got {reprlib.repr(value)}")
     return value
+
+
+FORMAT = Format(
+    title="`acrloss data pack`",
+    looks_like="a folder with `packed.jsonl`",
+    recognises=recognises,
+    read=read_faces,
+    scheme=own_scheme,
+)

@@ -27,10 +27,12 @@ from numpy.typing import ArrayLike, NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.splits import SPLITS
+from acrloss.formats.format import Format
+from acrloss.images import IMAGE_SUFFIXES
+from acrloss.notes import Note
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"})
 _MAX_BYTES = 1_000_000
 
 _PROTOCOL: dict[tuple[str, ...], tuple[str, frozenset[str]]] = {
@@ -62,15 +64,13 @@ _SUBSETS: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
     ("private", "outdoor"): ("private", frozenset({"private", "outdoor"})),
 }
 
-CANNOT_HOLD = frozenset({"missing landmarks", "visibility", "boxes", "persons"})
-
 
 def recognises(path: Path) -> bool:
     """Whether there is a .pts file in the folder or below it."""
     return path.is_dir() and any(name.lower().endswith(".pts") for _, names in _walk(path) for name in names)
 
 
-def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
+def read_faces(path: Path, notes: list[Note]) -> Iterator[Face]:
     """Every .pts file of a folder and its sub-folders with the image beside it."""
     if not path.is_dir():
         raise DataError(f"{path}: expected a folder of images and .pts files")
@@ -93,17 +93,18 @@ def read_faces(path: Path, skipped: list[str]) -> Iterator[Face]:
             beside = images.get(stem) or lowered.get(stem.lower()) or []
             if len(beside) != 1:
                 found = f"several images beside it: {', '.join(beside)}; keep one" if beside else "no image beside it"
-                skipped.append(f"{where}: {found}")
+                notes.append(Note("left out", "without one image beside it", where, found))
                 continue
             image = str(folder / beside[0])
             if image in used:
-                skipped.append(f"{where}: the image {image} has two .pts files, this and {used[image]}; keep one")
+                message = f"the image {image} has two .pts files, this and {used[image]}; keep one"
+                notes.append(Note("left out", "of an image with two .pts files", where, message))
                 continue
             used[image] = where
             try:
                 landmarks = read_pts(where)
             except DataError as error:
-                skipped.append(str(error))
+                notes.append(unread("", error))
                 continue
             yield Face(where, image, landmarks, split=split, subsets=subsets, official_faces=official)
 
@@ -209,9 +210,12 @@ def image_folder(split: str, subsets: frozenset[str]) -> str:
     return split if SPLITS.get(split) == split else ""
 
 
-def split_of(folder: Path) -> str:
-    """The split that the name of a data set's own folder tells, "" where it tells none."""
-    return _protocol((folder.parent.name, folder.name))[0]
+def _refusal(folder: Path, annotations: Annotations) -> str:
+    """Why these faces cannot be written into a folder of that name: it tells the split of all that no other tells."""
+    split = _protocol((folder.parent.name, folder.name))[0]
+    if not split or all(map(image_folder, annotations.splits, annotations.subsets)):
+        return ""
+    return f"a folder of this name means split {split!r}, which faces here are not in"
 
 
 def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -239,3 +243,16 @@ def _protocol(parts: tuple[str, ...]) -> tuple[str, frozenset[str], Mapping[str,
         if names[i] in SPLITS:
             return SPLITS[names[i]], frozenset(), {}
     return "", frozenset(), {}
+
+
+FORMAT = Format(
+    title="images with a .pts file beside each: 300-W and its relatives",
+    looks_like="folders of images and `.pts` files",
+    recognises=recognises,
+    read=read_faces,
+    write=write_faces,
+    cannot_hold=frozenset({"missing landmarks", "visibility", "boxes", "persons"}),
+    images="one each",
+    image_folder=image_folder,
+    refuses=_refusal,
+)

@@ -1,29 +1,21 @@
 """Reading annotated faces from disk.
 
-A format is one module here with
-
-- `recognises(path) -> bool`: a quick look whether the path is of this format, and
-- `read_faces(path, skipped, **options) -> Iterator[Face]`: every face as it stands in the files. A face that
-  cannot be parsed is left out, with one line (file, line, reason) added to `skipped`; a problem of the whole
-  source is a DataError. Options are keyword arguments with defaults.
-
-and a line in `acrloss.formats.registry`. One that can be written has `write_faces` too, see `acrloss.formats.write`.
+A format is one module here, with a `Format` that says how it is read, and a line in `acrloss.formats.registry`.
 Number of landmarks, images, outliers and repeated faces are checked for all formats alike in `acrloss.formats.collect`.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.formats import packed
 from acrloss.formats.collect import Repeated, collect
 from acrloss.formats.face import Face
 from acrloss.formats.registry import FORMATS, recognise
+from acrloss.notes import Note
 from acrloss.progress_hook import Progress, no_progress
 from acrloss.schemes import Scheme, get_scheme
 
@@ -52,7 +44,7 @@ def read_annotations(
         options: the format's own, see its `read_faces`.
 
     Returns:
-        The usable faces. A face is left out, with file and reason in `skipped`, where its image is missing or
+        The usable faces. A face is left out, with file and reason in `notes`, where its image is missing or
         has no readable header, its landmarks cannot be parsed, are too many or too few, not finite, or
         further outside the image than the image is large.
 
@@ -83,17 +75,13 @@ def read_annotations(
     name = format or recognise(path)
     if name not in FORMATS:
         raise DataError(f"unknown format {name!r}; give one of {', '.join(FORMATS)}")
-    read_faces = FORMATS[name].read_faces
-    known = [key for key in inspect.signature(read_faces).parameters if key not in {"path", "skipped"}]
-    for key in options:
-        if key not in known:
-            raise DataError(f"unknown option {key!r} of format {name}; it has {', '.join(known) or 'no options'}")
-    if name == "packed" and chosen is None:
-        # The one format that says what its landmarks are.
-        chosen = packed.own_scheme(path)
-    skipped: list[str] = []
-    faces: Iterable[Face] = read_faces(path, skipped, **options)
+    its = FORMATS[name]
+    its.check_options(name, options)
+    if its.scheme is not None and chosen is None:
+        chosen = its.scheme(path)
+    notes: list[Note] = []
+    faces: Iterable[Face] = its.read(path, notes, **options)
     try:
-        return collect(text, progress(faces, "reading"), skipped, chosen, repeated)
+        return collect(text, progress(faces, "reading"), notes, chosen, repeated)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error

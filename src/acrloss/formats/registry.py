@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
 
-from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.formats import aflw19, coco, cofw, cofw68, csv, cvat, imglab, labelme, packed, pts, wflw
-from acrloss.formats.face import Face
+from acrloss.formats.format import Format
 
-
-class Format(Protocol):
-    """A reader module."""
-
-    def recognises(self, path: Path) -> bool: ...
-
-    @property
-    def read_faces(self) -> Callable[..., Iterator[Face]]: ...
-
-
-class Writer(Protocol):
-    """A format module that can write: `write_faces(folder, annotations, images)` writes the faces, whose images are to
-    be named as told, and returns a line for each thing that it had to change.
-
-    Attributes:
-        CANNOT_HOLD: which of "missing landmarks", "visibility", "boxes", "persons" and "subsets" have no place at all.
-    """
-
-    CANNOT_HOLD: frozenset[str]
-
-    @property
-    def write_faces(self) -> Callable[[Path, Annotations, Sequence[str]], list[str]]: ...
-
-
+# A format is a module of this room of that name, with its `Format` as FORMAT.
 FORMATS: dict[str, Format] = {
-    "pts": pts,
-    "csv": csv,
-    "cofw": cofw,
-    "cofw68": cofw68,
-    "wflw": wflw,
-    "aflw19": aflw19,
-    "imglab": imglab,
-    "coco": coco,
-    "cvat": cvat,
-    "labelme": labelme,
-    "packed": packed,
+    name: import_module(f"acrloss.formats.{name}").FORMAT
+    for name in (
+        "pts",
+        "csv",
+        "cofw",
+        "cofw68",
+        "wflw",
+        "aflw19",
+        "imglab",
+        "coco",
+        "cvat",
+        "labelme",
+        "packed",
+    )
 }
 
-# What can be written is what has write_faces.
-WRITERS: dict[str, Writer] = {
-    name: cast("Writer", module) for name, module in FORMATS.items() if hasattr(module, "write_faces")
-}
-# A file of the first format looks like one of the second, more general one, too.
-_MORE_GENERAL = {"aflw19": "csv"}
+WRITERS: dict[str, Format] = {name: format for name, format in FORMATS.items() if format.write is not None}
 
 
 def recognise(path: Path) -> str:
@@ -63,11 +35,26 @@ def recognise(path: Path) -> str:
     Raises:
         DataError: it looks like none of them, or like several.
     """
-    names = [name for name, module in FORMATS.items() if module.recognises(path)]
-    general = {_MORE_GENERAL.get(name) for name in names}
+    names = [name for name, format in FORMATS.items() if format.recognises(path)]
+    general = {more for name in names for more in FORMATS[name].more_general}
     names = [name for name in names if name not in general]
     if len(names) == 1:
         return names[0]
     if names:
         raise DataError(f"{path}: could be {' or '.join(names)}; give format= one of them")
     raise DataError(f"{path}: no annotated faces of a known format ({', '.join(FORMATS)}) found; give another path")
+
+
+def table() -> list[str]:
+    """The formats as lines of Markdown: a table, and the options of each."""
+    rows = ["| format | who writes it | what it looks like | written too | has no place for |", "|---|---|---|---|---|"]
+    for name, format in FORMATS.items():
+        lost = ", ".join(sorted(format.cannot_hold)) if format.write is not None else ""
+        written = "yes" if format.write is not None else ""
+        rows.append(f"| `{name}` | {format.title} | {format.looks_like} | {written} | {lost} |")
+    rows += ["", "| option | of | type | default | |", "|---|---|---|---|---|"]
+    for name, format in FORMATS.items():
+        for option in format.options:
+            kind = option.type.replace("|", "or")
+            rows.append(f"| `{option.name}` | `{name}` | {kind} | `{option.default!r}` | {option.text} |")
+    return rows

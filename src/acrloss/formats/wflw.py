@@ -18,9 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from acrloss.errors import DataError
-from acrloss.formats.face import Face
+from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import numbers, text
+from acrloss.formats.format import Format
+from acrloss.notes import Note
 
 _NAME = re.compile(r"list_98pt_.*\.txt", re.IGNORECASE)
 _ATTRIBUTES = ("pose", "expression", "illumination", "make-up", "occlusion", "blur")
@@ -48,12 +50,12 @@ def recognises(path: Path) -> bool:
     return bool(_lists(path)) if path.is_dir() else bool(_NAME.fullmatch(path.name))
 
 
-def read_faces(path: Path, skipped: list[str], *, image_folder: str | Path | None = None) -> Iterator[Face]:
+def read_faces(path: Path, notes: list[Note], *, image_folder: str | Path | None = None) -> Iterator[Face]:
     """The faces of a list, or of the lists for training and test in a folder.
 
     Args:
         path: WFLW's folder, WFLW_annotations, a folder of lists, or one list.
-        skipped: receives a line for each bad line.
+        notes: receives a line for each bad line.
         image_folder: the folder that image paths are below; WFLW_images beside the lists, or up to three folders
             above them, where None.
     """
@@ -62,7 +64,7 @@ def read_faces(path: Path, skipped: list[str], *, image_folder: str | Path | Non
         raise DataError(f"{path}: no list_98pt_rect_attr_train.txt or other WFLW list in the folder; give the file")
     for file in lists:
         folders = [Path(image_folder)] if image_folder is not None else _image_folders(path, file)
-        yield from _read_list(file, skipped, folders)
+        yield from _read_list(file, notes, folders)
 
 
 def _lists(path: Path) -> list[Path]:
@@ -92,7 +94,7 @@ def _image_folders(path: Path, file: Path) -> list[Path]:
     return found
 
 
-def _read_list(file: Path, skipped: list[str], folders: list[Path]) -> Iterator[Face]:
+def _read_list(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[Face]:
     name = file.stem.lower()
     split = "train" if "train" in name else "test" if "test" in name else ""
     listed = frozenset(tag for word, tag in _LISTS.items() if name.endswith(word))
@@ -111,7 +113,7 @@ def _read_list(file: Path, skipped: list[str], folders: list[Path]) -> Iterator[
                 try:
                     face = _read_line(f"{file}:{number}", line, folders)
                 except ValueError as error:
-                    skipped.append(f"{file}:{number}: {error}")
+                    notes.append(unread(f"{file}:{number}", error))
                     continue
                 face.split = split
                 face.subsets = (face.subsets | listed) if split == "test" else frozenset()
@@ -140,3 +142,11 @@ def _read_line(where: str, line: str, folders: list[Path]) -> Face:
         raise ValueError(f"attributes must be 0 or 1, got {' '.join(flags)[:60]}")
     face.subsets = frozenset(name for name, flag in zip(_ATTRIBUTES, flags, strict=False) if flag == "1")
     return face
+
+
+FORMAT = Format(
+    title="[WFLW](wflw.md)",
+    looks_like="`list_98pt_….txt` beside `WFLW_images`",
+    recognises=recognises,
+    read=read_faces,
+)

@@ -12,11 +12,13 @@ import numpy as np
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.formats import pts
+from acrloss.formats.format import Format, Part
 from acrloss.formats.registry import WRITERS
-from acrloss.images import read_image
+from acrloss.images import IMAGE_SUFFIXES, read_image
 from acrloss.images.encode import encode_png
 from acrloss.progress_hook import Progress, no_progress
+
+_ODD = re.compile(r"^\.+|[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def write_annotations(
@@ -35,8 +37,8 @@ def write_annotations(
         annotations: the faces.
         dest: a new or empty folder.
         format: a name in `WRITERS`.
-        copy_images: put the images into `dest`; else the files name them by absolute paths. A .pts file names no
-            image, so the format pts always has them copied. What is no file of its own (synthetic faces, images in a
+        copy_images: put the images into `dest`; else the files name them by absolute paths. Formats whose files name no
+            image, such as pts, always have them copied. What is no file of its own (synthetic faces, images in a
             COFW file) is written as PNG.
         progress: wraps the numbers of the faces whose images are copied, for a progress bar.
 
@@ -47,38 +49,33 @@ def write_annotations(
         DataError: an unknown format, `dest` is not empty or cannot be written, an image cannot be read, or nothing is
             left to write.
     """
-    if format not in WRITERS:
+    its = WRITERS.get(format)
+    if its is None or its.write is None:
         raise DataError(f"format {format!r} cannot be written; give one of {', '.join(WRITERS)}")
-    writer, dest = WRITERS[format], Path(os.path.abspath(dest))  # noqa: PTH100 (links stay as they are named)
+    dest = Path(os.path.abspath(dest))  # noqa: PTH100 (links stay as they are named)
     notes = [
         f"{format} cannot hold {what}, which {count} of {len(annotations)} faces have: left out"
         + (" with the faces" if what == "missing landmarks" else "")
         for what, count in _contents(annotations).items()
-        if count and what in writer.CANNOT_HOLD
+        if count and what in its.cannot_hold
     ]
-    if "missing landmarks" in writer.CANNOT_HOLD:
+    if "missing landmarks" in its.cannot_hold:
         annotations = annotations.select(~np.isnan(annotations.landmarks).any(axis=(1, 2)))
     if len(annotations) == 0:
         raise DataError(f"{annotations.source}: no face that {format} can hold; choose another format")
-    copy_images = copy_images or format == "pts"
+    copy_images = copy_images or its.images != "named"
     inside = next((image for image in annotations.images if "://" in image), None)
     if not copy_images and inside is not None:
         raise DataError(f"{inside} is no image file; give --copy_images true to have such images written")
-    if (
-        format == "pts"
-        and pts.split_of(dest)
-        and not all(map(pts.image_folder, annotations.splits, annotations.subsets))
-    ):
-        raise DataError(
-            f"{dest}: a folder of this name means split {pts.split_of(dest)!r}, which faces here are not in"
-        )
+    if refusal := its.refuses(dest, annotations):
+        raise DataError(f"{dest}: {refusal}")
     temporary = _begin(dest)
     try:
         if copy_images:
-            images = _copy_images(annotations, temporary, format, progress)
+            images = _copy_images(annotations, temporary, its, progress)
         else:
             images = [os.path.abspath(image) for image in annotations.images]  # noqa: PTH100
-        notes += writer.write_faces(temporary, annotations, images)
+        notes += its.write(temporary, annotations, images)
         if dest.exists():
             dest.rmdir()
         temporary.rename(dest)
@@ -89,7 +86,7 @@ def write_annotations(
     return notes
 
 
-def _contents(annotations: Annotations) -> dict[str, int]:
+def _contents(annotations: Annotations) -> dict[Part, int]:
     """How many faces have what not every format can hold."""
     missing = np.isnan(annotations.landmarks[..., 0])
     return {
@@ -98,6 +95,7 @@ def _contents(annotations: Annotations) -> dict[str, int]:
         "boxes": int((~np.isnan(annotations.boxes[:, 0])).sum()),
         "persons": sum(1 for person in annotations.persons if person),
         "subsets": sum(1 for tags in annotations.subsets if tags),
+        "splits": sum(1 for split in annotations.splits if split not in ("", "train", "val", "test")),
     }
 
 
@@ -116,17 +114,17 @@ def _begin(dest: Path) -> Path:
     return temporary
 
 
-def _copy_images(annotations: Annotations, folder: Path, format: str, progress: Progress) -> list[str]:
-    """Put the images into `folder`; their paths in it. For pts each face gets an image of its own, in the folder of its
-    split and subsets."""
+def _copy_images(annotations: Annotations, folder: Path, format: Format, progress: Progress) -> list[str]:
+    """Put the images into `folder`, each once for each folder in it where the format wants it, or once for each face;
+    their paths in it."""
     taken: set[str] = set()
     placed: dict[object, str] = {}
     names = []
     for i in progress(range(len(annotations)), "copying images", len(annotations)):
         reference = annotations.images[i]
-        key = i if format == "pts" else reference
+        below = format.image_folder(annotations.splits[i], annotations.subsets[i])
+        key = i if format.images == "one each" else (reference, below)
         if key not in placed:
-            below = pts.image_folder(annotations.splits[i], annotations.subsets[i]) if format == "pts" else "images"
             placed[key] = _copy_image(reference, folder, below, taken)
         names.append(placed[key])
     return names
@@ -140,13 +138,15 @@ def _copy_image(reference: str, folder: Path, below: str, taken: set[str]) -> st
         stem, suffix = re.sub(r"\W+", "_", f"{Path(container).stem or kind}_{item}"), ""
     else:
         stem, suffix = Path(reference).stem, Path(reference).suffix
+    # Neither hidden nor such that no line of a file can name it.
+    stem = _ODD.sub("_", stem)
     name, number = stem, 2
     # Formats tell images apart by stem, and some file systems do not tell `a` from `A`.
     while f"{below}/{name}".lower() in taken:
         name, number = f"{stem}_{number}", number + 1
     taken.add(f"{below}/{name}".lower())
     (folder / below).mkdir(parents=True, exist_ok=True)
-    if suffix.lower() in pts.IMAGE_SUFFIXES:
+    if suffix.lower() in IMAGE_SUFFIXES:
         name = f"{below}/{name}{suffix}".removeprefix("/")
         shutil.copyfile(reference, folder / name)
     else:

@@ -2,5 +2,6 @@
 
 from acrloss.images.header import MAX_PIXELS, NO_IMAGE
 from acrloss.images.read import image_size, read_image
+from acrloss.images.suffixes import IMAGE_SUFFIXES
 
-__all__ = ["MAX_PIXELS", "NO_IMAGE", "image_size", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "NO_IMAGE", "image_size", "read_image"]

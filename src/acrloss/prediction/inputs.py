@@ -13,13 +13,11 @@ from numpy.typing import ArrayLike
 
 from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
-from acrloss.images import read_image
+from acrloss.images import IMAGE_SUFFIXES, read_image
 
 if TYPE_CHECKING:
     pass
 
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"}
 
 VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
 

@@ -79,6 +79,19 @@ def read_mat5(path: Path, names: Collection[str]) -> dict[str, Value]:
     return found
 
 
+def table_of(file: Path, variables: dict[str, Value], name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """One of the variables that `read_mat5` found, an array of a known shape.
+
+    Raises:
+        DataError: it is missing, or something else.
+    """
+    value = variables.get(name)
+    if not isinstance(value, np.ndarray) or value.shape != shape:
+        found = f"of shape {value.shape}" if isinstance(value, np.ndarray) else "missing"
+        raise DataError(f"{file}: expected an array {name} of shape {shape}, but it is {found}")
+    return value
+
+
 def _byte_order(header: bytes) -> str | None:
     if len(header) < 128 or not header.startswith(b"MATLAB 5.0"):
         return None
