@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from acrloss.formats.read import read_annotations as read_annotations
     from acrloss.losses import (
         ACRControlLoss,
         ACRLoss,
@@ -34,10 +35,14 @@ if TYPE_CHECKING:
         soft_wing_loss,
         wing_loss,
     )
+    from acrloss.prediction.evaluate import evaluate as evaluate
     from acrloss.prediction.faces import Faces as Faces
     from acrloss.prediction.predictor import Predictor as Predictor
     from acrloss.shapes.schedule import ModeSchedule
     from acrloss.shapes.shape_model import ShapeModel
+    from acrloss.training.config import TrainConfig as TrainConfig
+    from acrloss.training.run import Run as Run
+    from acrloss.training.run import train as train
 
 __version__ = "0.1.0"
 
@@ -46,10 +51,15 @@ _HOMES = {
     "Faces": "acrloss.prediction.faces",
     "ModeSchedule": "acrloss.shapes.schedule",
     "Predictor": "acrloss.prediction.predictor",
+    "Run": "acrloss.training.run",
     "ShapeModel": "acrloss.shapes.shape_model",
+    "TrainConfig": "acrloss.training.config",
+    "evaluate": "acrloss.prediction.evaluate",
+    "read_annotations": "acrloss.formats.read",
+    "train": "acrloss.training.run",
 }
 
-# Without Faces and Predictor: `from acrloss import *` must work where nothing but torch and NumPy is installed.
+# The losses only: `from acrloss import *` must work where nothing but torch and NumPy is installed.
 __all__ = [
     "ACRControlLoss",
     "ACRLoss",

@@ -3,27 +3,37 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from acrloss.errors import DataError
 
 
-def write_atomic(path: str | Path, data: bytes | str) -> Path:
-    """Write `data` to `path` through a temporary file in the same folder and one rename.
+@contextmanager
+def atomic_file(path: str | Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+    """A new file to write to that takes the place of `path` when all is written, and vanishes where that fails.
 
-    Missing parent folders are made. Text is written as UTF-8.
+    It lies in the same folder, so that one rename is enough whatever disk that is on. Missing folders are made.
+
+    Args:
+        path: the file.
+        durable: wait until the disk has it, for what must survive a loss of power.
 
     Raises:
-        DataError: the folder cannot be made or written.
+        DataError: the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
-    payload = data.encode() if isinstance(data, str) else data
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(payload)
+                yield file
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             # mkstemp makes private files; a result should be as readable as any other new file.
             umask = os.umask(0)
             os.umask(umask)
@@ -34,7 +44,24 @@ def write_atomic(path: str | Path, data: bytes | str) -> Path:
             raise
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}; choose a folder you can write to") from error
-    return path
+
+
+def write_atomic(path: str | Path, data: bytes | str, *, durable: bool = False) -> Path:
+    """Write `data` to `path` as `atomic_file` does; text is written as UTF-8.
+
+    Raises:
+        DataError: the folder cannot be made or written, or the disk is full.
+    """
+    with atomic_file(path, durable=durable) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    return Path(path)
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a process that was killed while writing files of these names left behind in `folder`."""
+    for name in names:
+        for path in folder.glob(f".{name}.????????"):
+            path.unlink(missing_ok=True)
 
 
 def read_checked(path: Path, sha256: str) -> bytes:

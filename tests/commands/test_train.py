@@ -154,7 +154,7 @@ def test_bad_faces_are_left_out_with_a_count(
     assert main(["train", "--data", str(data), "--output", str(tmp_path / "run"), *TINY, "--epochs", "1"]) == 0
     said = capsys.readouterr().err
     assert "3 left out" in said
-    assert "1 training images could not be decoded" in said
+    assert "1 training image was left out: not to be decoded" in said
     named = (tmp_path / "run" / "left_out.txt").read_text()
     assert all(f"face_{i}" in named for i in range(4))
 
@@ -170,4 +170,5 @@ def test_an_output_that_cannot_be_used(
     (tmp_path / "other" / "letter.txt").write_text("")
     assert "not empty" in fails(*common, "--output", tmp_path / "other")
     assert "no last.ckpt" in fails(*common, "--output", tmp_path / "new", "--resume")
-    assert "epochs" in fails(*common, "--epochs", "7", "--output", finished, "--resume")
+    assert "epochs" in fails(*common, "--epochs", "4", "--output", finished, "--resume")
+    assert "--output is missing" in fails(*common)

@@ -38,7 +38,7 @@ def equal(first: Path, second: Path) -> bool:
 
 def test_a_run_folder_is_complete_and_reproducible_with_any_number_of_workers(faces_300w: Path, tmp_path: Path) -> None:
     faces = read_annotations(faces_300w)
-    history = fit(faces, TINY, tmp_path / "a")
+    history = fit(faces, TINY, tmp_path / "a").history
     fit(faces, replace(TINY, workers=2), tmp_path / "b")
     fit(faces, replace(TINY, seed=1), tmp_path / "c")
     for name in ("best.safetensors", "last.safetensors", "last.ckpt", "shape_model.safetensors", "environment.json"):
@@ -55,7 +55,7 @@ def test_a_run_folder_is_complete_and_reproducible_with_any_number_of_workers(fa
 
 def test_best_is_the_epoch_of_lowest_validation_nme(faces_csv: Path, tmp_path: Path) -> None:
     config = replace(TINY, epochs=4, optim=OptimConfig(learning_rate=0.05, ema_decay=0))
-    history = fit(read_annotations(faces_csv), config, tmp_path)
+    history = fit(read_annotations(faces_csv), config, tmp_path).history
     lowest = min(range(4), key=lambda i: history[i]["val_nme"])
     # Running again only up to that epoch cannot give the same weights (the learning rate decays otherwise), so the
     # claim is checked by validating the saved network itself.
@@ -73,13 +73,13 @@ def test_training_learns(faces_csv: Path, tmp_path: Path) -> None:
     still = Augmentation(*[0.0] * len(fields(Augmentation)))
     optim = OptimConfig(learning_rate=5e-4, ema_decay=0)
     config = replace(TINY, epochs=20, loss="l1", batch_size=15, augmentation=still, optim=optim)
-    history = fit(read_annotations(faces_csv), config, tmp_path)
+    history = fit(read_annotations(faces_csv), config, tmp_path).history
     assert history[-1]["train_nme"] < 0.4 * history[0]["train_nme"]
 
 
 @pytest.mark.parametrize("loss", ["acr-paper", "gaussian_nll", "rle", "wing"])
 def test_every_kind_of_loss_trains(loss: str, faces_csv: Path, tmp_path: Path) -> None:
-    history = fit(read_annotations(faces_csv), replace(TINY, loss=loss, epochs=1), tmp_path)
+    history = fit(read_annotations(faces_csv), replace(TINY, loss=loss, epochs=1), tmp_path).history
     assert np.isfinite(history[0]["train_loss"])
     network = LandmarkNet.load(tmp_path / "last.safetensors")
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 68, 4 if loss in ("gaussian_nll", "rle") else 2)
@@ -89,8 +89,8 @@ def test_difficulty_frame_matters_and_is_permuted_for_mirrored_faces(faces_csv: 
     faces = read_annotations(faces_csv)
     options: dict[str, Any] = {"schedule": 0.8}
     config = replace(TINY, epochs=1, loss="acr-paper", loss_options=options)
-    annotated = fit(faces, config, tmp_path / "annotated")
-    augmented = fit(faces, replace(config, difficulty_frame="augmented"), tmp_path / "augmented")
+    annotated = fit(faces, config, tmp_path / "annotated").history
+    augmented = fit(faces, replace(config, difficulty_frame="augmented"), tmp_path / "augmented").history
     assert annotated[0]["train_loss"] != augmented[0]["train_loss"]
 
 
@@ -120,7 +120,7 @@ def test_the_loss_unit_alone_changes_nothing_for_a_homogeneous_loss(faces_csv: P
     """Neither the clipping of gradients nor the optimiser's epsilon may prefer a unit."""
     faces = read_annotations(faces_csv)
     crop, other = (
-        fit(faces, replace(TINY, epochs=1, loss="l1", loss_options={"unit": unit}), tmp_path / str(unit))[0]
+        fit(faces, replace(TINY, epochs=1, loss="l1", loss_options={"unit": unit}), tmp_path / str(unit)).history[0]
         for unit in (1.0, 4096.0)
     )
     assert other["train_loss"] == pytest.approx(4096 * crop["train_loss"], rel=1e-4)
@@ -132,7 +132,7 @@ def test_an_undecodable_image_is_left_out_and_named(faces_csv: Path, tmp_path: P
     shutil.copytree(faces_csv.parent, tmp_path / "data")
     bad = tmp_path / "data" / "0.jpg"
     bad.write_bytes(bad.read_bytes()[:-400])
-    history = fit(read_annotations(tmp_path / "data" / faces_csv.name), TINY, tmp_path / "run")
+    history = fit(read_annotations(tmp_path / "data" / faces_csv.name), TINY, tmp_path / "run").history
     assert np.isfinite(history[-1]["train_loss"])
     assert "0.jpg" in (tmp_path / "run" / "left_out.txt").read_text()
 

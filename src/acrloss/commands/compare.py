@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentError, ArgumentParser
-
 from acrloss.commands.terminal import notes, print_table, progress, results_in
 from acrloss.errors import DataError
 
@@ -96,20 +94,19 @@ def check_options(runs: Sequence[Run], study: str) -> None:
         return
     import numpy as np
 
-    from acrloss.commands import train
     from acrloss.shapes.shape_model import ShapeModel
+    from acrloss.study.one_training import READING
+    from acrloss.training.config_file import config_from
     from acrloss.training.criterion import create_criterion
 
-    parser = ArgumentParser(exit_on_error=False)
-    train.add_arguments(parser)
     # Losses with difficulty want a shape model; any will do.
     model = ShapeModel.fit(np.random.default_rng(0).random((8, 4, 2)))
     for run in {run.method: run for run in runs}.values():
+        options = {name: value for name, value in run.options.items() if name not in (*READING, "score")}
         try:
-            values = parser.parse_object({**run.options, "data": run.source, "output": str(run.folder)})
-            config = train.training_config(parser, values)
+            config = config_from(options)
             create_criterion(config, model, config.crop, (0, 1))
-        except (ArgumentError, ValueError) as error:
+        except (DataError, ValueError) as error:
             raise DataError(f"{study}: {run.method}: {error} (acrloss train --help lists the options)") from error
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
-import yaml
 from filelock import FileLock, Timeout
 
 from acrloss.files import write_atomic
@@ -55,21 +54,21 @@ def _train(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> str:
 
 def _train_here(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> str:
     """Train one run that no other process trains."""
-    train, own = run.folder / "train", {"data": run.source, "threads": 1}
-    write_atomic(run.folder / "study.yaml", yaml.safe_dump({**run.options, **own}, sort_keys=True))
+    train = run.folder / "train"
+    spec, result = run.folder / "training.json", run.folder / "result.json"
+    options = {**run.options, "threads": 1}
+    resume = (train / "last.ckpt").is_file()
+    write_atomic(
+        spec,
+        json.dumps({"data": run.source, "options": options, "output": str(train), "resume": resume}, default=str),
+    )
+    result.unlink(missing_ok=True)
     spent = run.folder / "seconds.json"
     before = float(json.loads(spent.read_text())) if spent.is_file() else 0.0
-    if (train / "last.ckpt").is_file():
-        # The folder or the data may have been moved since; both are known by what they hold.
-        config = yaml.safe_load((train / "config.yaml").read_text(encoding="utf-8"))
-        write_atomic(train / "config.yaml", yaml.safe_dump({**config, "data": run.source, "output": str(train)}))
-        arguments = ["--config", str(train / "config.yaml"), "--resume"]
-    else:
-        arguments = ["--config", str(run.folder / "study.yaml"), "--output", str(train)]
     started = time.monotonic()
     with (run.folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "acrloss", "train", *arguments],
+            [sys.executable, "-m", "acrloss.study.one_training", str(spec), str(result)],
             stdout=log,
             stderr=subprocess.STDOUT,
             # What lies in the current folder is not to be imported instead of a library.
@@ -81,11 +80,9 @@ def _train_here(run: Run, processes: dict[Path, "subprocess.Popen[bytes]"]) -> s
         processes.pop(run.folder, None)
     seconds = before + time.monotonic() - started
     write_atomic(spent, json.dumps(seconds))
-    if status == 0 and (train / "predictions.npz").is_file():
-        write_atomic(run.folder / "done.json", json.dumps({"seconds": round(seconds, 1)}))
-        return ""
-    if status == 0:
-        return "there are no faces to score; give the data a split 'val' or 'test', or validation_share above 0"
-    lines = (run.folder / "log.txt").read_text(errors="replace").split("\n")
-    said = next((line for line in reversed(lines) if line.startswith("error: ")), "").removeprefix("error: ")
-    return f"{said or f'ended with status {status}'}; see {run.folder / 'log.txt'}"
+    if not result.is_file():
+        return f"ended with status {status}; see {run.folder / 'log.txt'}"
+    if wrong := json.loads(result.read_text(encoding="utf-8"))["error"]:
+        return f"{' '.join(wrong.split())}; see {run.folder / 'log.txt'}"
+    write_atomic(run.folder / "done.json", json.dumps({"seconds": round(seconds, 1)}))
+    return ""

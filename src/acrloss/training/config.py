@@ -14,10 +14,16 @@ class ModelConfig:
     Attributes:
         backbone: a timm model name, or "mobilenetv2"; "efficientnet_b0" and "efficientnet_b3" are the paper's others.
         pretrained: "auto" (ImageNet weights of an installed package, else timm's download), "none", or a weight file.
+        frozen_epochs: first epochs in which only the head learns and the backbone stays as it is; -1 for all of them.
     """
 
     backbone: str = "efficientnet_lite0"
     pretrained: str = "auto"
+    frozen_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        if self.frozen_epochs < -1:
+            raise ValueError(f"model.frozen_epochs must be -1 (all epochs), 0 or more, not {self.frozen_epochs}")
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class TrainConfig:
         augmentation: random changes to training faces.
         optim: the optimiser.
         epochs: passes over the training faces.
+        early_stopping: end the run when so many epochs in a row have brought no better validation NME; 0 never does.
         batch_size: faces a step.
         validation_share: share of the training faces held out to choose the best epoch where the data has no "val"
             split; whole persons where persons are known. 0 trains on all and keeps the last epoch.
@@ -88,6 +95,7 @@ class TrainConfig:
     augmentation: Augmentation = Augmentation()
     optim: OptimConfig = OptimConfig()
     epochs: int = 60
+    early_stopping: int = 0
     batch_size: int = 32
     validation_share: float = 0.05
     seed: int = 0
@@ -101,7 +109,7 @@ class TrainConfig:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("workers", "threads", "seed"):
+        for name in ("early_stopping", "workers", "threads", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if not 0 <= self.validation_share < 1:

@@ -1,42 +1,105 @@
-"""Training a landmark network: from annotations to a run folder that can be resumed, evaluated and read.
+"""The epochs of a training: from annotated faces to networks, logs and a checkpoint in the run folder.
 
-The run folder holds `config.yaml`, `environment.json`, `shape_model.safetensors`, `best.safetensors` and
-`last.safetensors` (networks), `last.ckpt` (all that resuming needs), `metrics.csv`, `log/` (TensorBoard) and
-`left_out.txt`, a line for each face that could not be used.
+They leave `environment.json`, `shape_model.safetensors`, `best.safetensors` and `last.safetensors` (networks),
+`last.ckpt` (all that resuming needs), `metrics.csv`, `log/` (TensorBoard) and `left_out.txt`, a line for each face that
+could not be used. What comes before and after is in `acrloss.training.run`.
 """
 
 import json
+import logging
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
+from torchmetrics import Metric
 
 from acrloss.annotations import Annotations
 from acrloss.crops.crop import normalized_landmarks
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
+from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.networks.landmark_net import create_model
 from acrloss.shapes.shape_model import ShapeModel
+from acrloss.training.checkpoint import AtomicCheckpointIO, check_checkpoint
 from acrloss.training.config import TrainConfig
 from acrloss.training.criterion import create_criterion
 from acrloss.training.lightning_module import LandmarkTraining
+from acrloss.training.loggers import LoggerName, create_logger
 from acrloss.training.progress_bar import TrainingProgress
 from acrloss.training.run_folder import RunRecorder, environment
 from acrloss.training.split import training_split
 
 
-def fit(annotations: Annotations, config: TrainConfig, folder: Path, resume: bool = False) -> list[dict[str, float]]:
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's talk of devices, tips and workers: what a user needs to know, the recorder and bar tell."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # It advises as many workers as cores; on few cores they would only take time from the network.
+        for message in (
+            ".*does not have many workers.*",
+            ".*lr_scheduler.step.*",
+            ".*smaller than the logging interval.*",
+        ):
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of the epochs of a training.
+
+    Attributes:
+        history: one row an epoch: epoch, train_loss, train_nme, val_nme (NaN without validation faces), learning_rate,
+            images_per_second, and val_NAME for each further metric.
+        train, val: the faces trained on, and those held out to choose the epoch.
+        unreadable: images that could not be decoded and were not trained on.
+    """
+
+    history: tuple[dict[str, float], ...]
+    train: Annotations
+    val: Annotations
+    unreadable: tuple[str, ...]
+
+
+def fit(
+    annotations: Annotations,
+    config: TrainConfig,
+    folder: Path,
+    resume: bool = False,
+    *,
+    callbacks: Sequence[L.Callback] = (),
+    loggers: Sequence[LoggerName | Logger] = ("tensorboard",),
+    metrics: Mapping[str, Metric] | None = None,
+) -> Fitted:
     """Train on `annotations` and leave networks, shape model and logs in `folder`.
 
-    Returns:
-        One row an epoch: epoch, train_loss, train_nme, val_nme (NaN without validation faces), learning_rate,
-        images_per_second.
+    Args:
+        annotations: the faces; see `training_split`.
+        config: the rest.
+        folder: of the run.
+        resume: go on from `folder`/last.ckpt.
+        callbacks: Lightning's or your own; "val_nme" is what they can watch.
+        loggers: names (see `create_logger`) or Lightning's loggers.
+        metrics: see `LandmarkTraining`.
 
     Raises:
-        DataError: the data, the loss or the backbone cannot be used.
+        DataError: the data, the loss, the backbone or the checkpoint cannot be used.
         KeyboardInterrupt: the user stopped the run; the last finished epoch is saved.
     """
     if config.threads:
@@ -58,32 +121,43 @@ def fit(annotations: Annotations, config: TrainConfig, folder: Path, resume: boo
         # A resumed run takes its weights from the checkpoint.
         "none" if resume else config.model.pretrained,
     )
-    module = LandmarkTraining(network, criterion, config)
+    module = LandmarkTraining(network, criterion, config, metrics)
     progress = TrainingProgress()
     recorder = RunRecorder(folder, progress, train)
     accelerator = config.accelerator
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    trainer = L.Trainer(
-        accelerator=accelerator,
-        devices=config.devices,
-        precision=config.precision,
-        max_epochs=config.epochs,
-        logger=TensorBoardLogger(folder, name=None, version="log"),
-        callbacks=[progress, recorder],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        deterministic="warn",
-        log_every_n_steps=10,
-    )
+    if accelerator == "cpu" and config.precision == "16-mixed":
+        raise DataError("--precision 16-mixed needs a GPU; on a CPU take bf16-mixed or 32-true")
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():
+        # Lightning would write a checkpoint of its own at SIGUSR1, from which the next run here would start unasked.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    with quiet_lightning():
+        trainer = L.Trainer(
+            accelerator=accelerator,
+            devices=config.devices,
+            precision=config.precision,
+            max_epochs=config.epochs,
+            logger=[create_logger(one, folder) if isinstance(one, str) else one for one in loggers],
+            # The recorder last: its checkpoint then holds what the others know of the epoch.
+            callbacks=[progress, *callbacks, recorder],
+            plugins=plugins,
+            # Not the current folder, where Lightning would look for a checkpoint that nobody named.
+            default_root_dir=folder,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            deterministic="warn",
+            log_every_n_steps=10,
+        )
     sampler = EpochSampler(len(train), config.seed, trainer.global_rank, trainer.world_size)
     checkpoint = folder / "last.ckpt" if resume else None
     if checkpoint is not None:
         # Lightning starts to load faces before it tells the sampler which epoch it resumes with.
-        sampler.set_epoch(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"] + 1)
+        sampler.set_epoch(check_checkpoint(checkpoint)["epoch"] + 1)
     train_loader = DataLoader(
         LandmarkDataset(train, config.crop, config.augmentation, config.seed),
         batch_size=config.batch_size,
@@ -96,13 +170,10 @@ def fit(annotations: Annotations, config: TrainConfig, folder: Path, resume: boo
         pin_memory=torch.cuda.is_available(),
     )
     val_loader = DataLoader(LandmarkDataset(val, config.crop), batch_size=config.batch_size) if len(val) else None
-    with warnings.catch_warnings():
-        # Lightning advises as many workers as cores; on few cores they would only take time from the network.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+    with quiet_lightning():
         try:
             trainer.fit(module, train_loader, val_loader, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:
             # Lightning answers Ctrl-C by leaving the program; what to say and do about it is the caller's matter.
             raise KeyboardInterrupt from None
-    return recorder.history
+    return Fitted(tuple(recorder.history), train, val, tuple(recorder.unreadable))

@@ -1,13 +1,14 @@
 """One training for Lightning: steps, validation, optimiser, and the average of the weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torchmetrics import Metric
 
 from acrloss.errors import DataError
 from acrloss.evaluation.metrics import available_normalizers
@@ -31,9 +32,23 @@ def average_weights(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 class LandmarkTraining(L.LightningModule):
-    """One training run for Lightning: a network, a loss, and the average of the network's weights."""
+    """One training run for Lightning: a network, a loss, and the average of the network's weights.
 
-    def __init__(self, network: LandmarkNet, criterion: LandmarkLoss, config: TrainConfig) -> None:
+    Args:
+        network: to be trained.
+        criterion: its loss.
+        config: the rest.
+        metrics: by name, further metrics of the validation faces: `update` takes landmarks (N, M, 2) found and
+            annotated (NaN where missing), in crop units, and `compute` gives a number.
+    """
+
+    def __init__(
+        self,
+        network: LandmarkNet,
+        criterion: LandmarkLoss,
+        config: TrainConfig,
+        metrics: Mapping[str, Metric] | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.criterion, self.config = network, criterion, config
         self.average = None
@@ -46,6 +61,9 @@ class LandmarkTraining(L.LightningModule):
         normalizer = available_normalizers(network.scheme)[0]
         self.train_nme = NormalizedMeanError(network.scheme, normalizer)
         self.val_nme = NormalizedMeanError(network.scheme, normalizer)
+        self.metrics = dict(metrics or {})
+        # So that they follow to the network's device.
+        self.metric_modules = torch.nn.ModuleDict(self.metrics)
         self.register_buffer("typical_norm", torch.zeros(()))
         self.typical_norm: Tensor
         self.unreadable: set[int] = set()
@@ -57,7 +75,16 @@ class LandmarkTraining(L.LightningModule):
         assert isinstance(module, LandmarkNet)
         return module
 
+    @property
+    def backbone_is_frozen(self) -> bool:
+        """Whether only the head learns in this epoch."""
+        frozen = self.config.model.frozen_epochs
+        return frozen < 0 or self.current_epoch < frozen
+
     def on_train_epoch_start(self) -> None:
+        self.network.backbone.requires_grad_(not self.backbone_is_frozen)
+        # Its batch statistics stay as they are, too.
+        self.network.backbone.train(not self.backbone_is_frozen)
         # Whatever is random inside the network depends on the seed and the epoch alone, so that a resumed run draws
         # what the uninterrupted one would have drawn.
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
@@ -100,7 +127,14 @@ class LandmarkTraining(L.LightningModule):
             self.average.update_parameters(self.network)
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        self.val_nme.update(self.evaluated_network(batch["image"])[..., :2], batch["landmarks"])
+        landmarks = self.evaluated_network(batch["image"])[..., :2]
+        self.val_nme.update(landmarks, batch["landmarks"])
+        for metric in self.metrics.values():
+            metric.update(landmarks, batch["landmarks"])
+
+    def on_validation_epoch_end(self) -> None:
+        # For callbacks that watch it, such as Lightning's own; the recorder hands it to the loggers.
+        self.log("val_nme", self.val_nme.compute().float(), logger=False)
 
     def configure_optimizers(self) -> Any:
         optim = self.config.optim

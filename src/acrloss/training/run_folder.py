@@ -1,7 +1,9 @@
 """What a training leaves in its folder, epoch by epoch."""
 
 import csv
+import hashlib
 import io
+import json
 import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +14,7 @@ import lightning as L
 import torch
 
 from acrloss.annotations import Annotations
+from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.training.lightning_module import LandmarkTraining
 from acrloss.training.progress_bar import TrainingProgress
@@ -27,6 +30,7 @@ class RunRecorder(L.Callback):
     def __init__(self, folder: Path, progress: TrainingProgress, faces: Annotations) -> None:
         self.folder, self.progress, self.faces = folder, progress, faces
         self.history: list[dict[str, float]] = []
+        self.unreadable: list[str] = []
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history}
@@ -44,24 +48,45 @@ class RunRecorder(L.Callback):
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "images_per_second": self.progress.images_per_second,
         }
+        validated = pl_module.val_nme.faces > 0
+        for name, metric in pl_module.metrics.items():
+            row[f"val_{name}"] = float(metric.compute()) if validated else math.nan
+            metric.reset()
         pl_module.train_nme.reset()
         pl_module.val_nme.reset()
-        for name in ("train_nme", "val_nme"):
-            for logger in trainer.loggers:
+        for logger in trainer.loggers:
+            for name in ("train_nme", "val_nme", *(f"val_{name}" for name in pl_module.metrics)):
                 logger.log_metrics({name: row[name]}, step=trainer.global_step)
         self.history.append(row)
+        self._stop_early(trainer, pl_module.config.early_stopping)
+        self.unreadable = [self.faces.images[i] for i in self._seen_unreadable(pl_module)]
         if trainer.is_global_zero:
             best = min((r["val_nme"] for r in self.history if not math.isnan(r["val_nme"])), default=math.nan)
             if math.isnan(best) or row["val_nme"] == best:
                 pl_module.evaluated_network.save(self.folder / "best.safetensors")
             pl_module.evaluated_network.save(self.folder / "last.safetensors")
             write_atomic(self.folder / "metrics.csv", csv_text(self.history))
-            unreadable = [self.faces.images[i] for i in sorted(pl_module.unreadable)]
-            left_out = [*self.faces.skipped, *(f"{image}: cannot be decoded; not trained on" for image in unreadable)]
+            left_out = [*self.faces.skipped]
+            left_out += [f"{image}: cannot be decoded; not trained on" for image in self.unreadable]
             write_atomic(self.folder / "left_out.txt", "".join(f"{line}\n" for line in left_out))
             self.progress.epoch_done(row, pl_module.config.epochs)
         # Every process takes part: Lightning waits for all of them here.
         trainer.save_checkpoint(self.folder / "last.ckpt")
+
+    def _stop_early(self, trainer: L.Trainer, patience: int) -> None:
+        """End the run where the last `patience` epochs brought nothing."""
+        errors = [row["val_nme"] for row in self.history]
+        known = [error for error in errors if not math.isnan(error)]
+        if patience and known and len(errors) - 1 - errors.index(min(known)) >= patience:
+            trainer.should_stop = True
+
+    def _seen_unreadable(self, module: LandmarkTraining) -> list[int]:
+        """Which faces any of the processes could not decode."""
+        seen = torch.zeros(len(self.faces), dtype=torch.uint8, device=module.device)
+        seen[list(module.unreadable)] = 1
+        everywhere = module.all_gather(seen)
+        assert isinstance(everywhere, torch.Tensor)
+        return everywhere.reshape(-1, len(self.faces)).amax(dim=0).nonzero()[:, 0].tolist()
 
 
 def csv_text(rows: list[dict[str, float]]) -> str:
@@ -71,6 +96,44 @@ def csv_text(rows: list[dict[str, float]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def data_fingerprint(annotations: Annotations) -> dict[str, str]:
+    """What tells whether a run goes on with the data that it began with; pixels do not count, and a moved folder does
+    not matter."""
+    names = ["/".join(image.replace("\\", "/").rsplit("/", 3)[-3:]) for image in annotations.images]
+    parts: dict[str, bytes] = {
+        "images": "\n".join(names).encode(errors="surrogateescape"),
+        "landmarks": annotations.landmarks.tobytes() + annotations.visible.tobytes(),
+        "boxes": annotations.boxes.tobytes(),
+        "splits": "\n".join(annotations.splits).encode(),
+        "persons": "\n".join(annotations.persons).encode(),
+        "scheme": json.dumps(annotations.scheme.to_dict()).encode(),
+    }
+    return {
+        "faces": str(len(annotations)),
+        **{name: hashlib.sha256(content).hexdigest() for name, content in parts.items()},
+    }
+
+
+def check_same_data(path: Path, annotations: Annotations) -> None:
+    """Refuse to go on with other data than that of which `path` holds the fingerprint.
+
+    Raises:
+        DataError: says what changed.
+    """
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # a run of an older version has none
+    now = data_fingerprint(annotations)
+    changed = [name for name in now if before.get(name) != now[name]]
+    if changed:
+        counts = f" ({before.get('faces')} faces then, {now['faces']} now)" if "faces" in changed else ""
+        what = ", ".join(name for name in changed if name != "faces")
+        raise DataError(
+            f"{path.parent} was trained on other data: {what} changed{counts}; put the data back, or start another run"
+        )
 
 
 def environment() -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""A run's config.yaml: all options that made it, so that it can be made again, and what may differ when it goes on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from acrloss.errors import DataError
+from acrloss.training.config import TrainConfig
+
+NAME = "config.yaml"
+# What changes no weight, so that a run may go on with another.
+_FREE = {"data", "format", "scheme", "data_options", "output", "logger", "workers", "threads"}
+
+
+def config_from(options: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that options as in a YAML file mean, {"epochs": 3, "crop": {"size": 64}}.
+
+    Raises:
+        DataError: an option is unknown, of another type or out of its range; the message names it.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    for group in ("model", "crop", "augmentation", "optim"):
+        if not isinstance(options.get(group, {}), Mapping):
+            raise DataError(f"{group} is a group of options, as in {group}: {{...: ...}}, not {options[group]!r}")
+    try:
+        values = parser.instantiate_classes(parser.parse_object(dict(options)))
+        return TrainConfig(**{name: values[name] for name in TrainConfig.__dataclass_fields__})
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise DataError(str(error)) from error
+
+
+def config_text(config: TrainConfig, others: Mapping[str, Any]) -> str:
+    """The configuration and `others`, further options of `acrloss train`, as YAML that it reads again."""
+    return yaml.safe_dump({**others, **asdict(config)}, sort_keys=False, allow_unicode=True)
+
+
+def check_resumable(folder: Path, config: TrainConfig, others: Mapping[str, Any]) -> str:
+    """Refuse to resume where there is nothing to resume or the options are not the run's own.
+
+    The number of epochs may grow: the run is extended then. Options that an older version did not know have their
+    defaults.
+
+    Returns:
+        A line that says how the run is extended, or "".
+
+    Raises:
+        DataError: says which option differs.
+    """
+    if not (folder / "last.ckpt").is_file():
+        raise DataError(
+            f"{folder} holds no last.ckpt to resume from (no epoch was finished); start again without --resume"
+        )
+    before, now = {**asdict(TrainConfig()), **_read(folder / NAME)}, yaml.safe_load(config_text(config, others))
+    for group, defaults in asdict(TrainConfig()).items():
+        if isinstance(defaults, dict) and isinstance(before[group], dict):
+            before[group] = {**defaults, **before[group]}
+    different = sorted(key for key in now.keys() - _FREE if key in before and before[key] != now[key])
+    extended = "epochs" in different and type(before["epochs"]) is int and before["epochs"] < now["epochs"]
+    if extended:
+        different.remove("epochs")
+    if different:
+        key = different[0]
+        raise DataError(
+            f"{folder} was started with {key} = {before[key]!r}, not {now[key]!r}; resume it with "
+            f"--config {folder / NAME} --resume, or start another run"
+        )
+    if not extended:
+        return ""
+    return (
+        f"extended from {before['epochs']} to {now['epochs']} epochs: the learning rate goes on as in the rest of a "
+        f"run of {now['epochs']}"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} cannot be read ({reason}); start the run again in another folder") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no configuration; start the run again in another folder")
+    return content
