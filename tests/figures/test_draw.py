@@ -86,6 +86,22 @@ def test_hidden_landmarks_are_rings() -> None:
     assert (around == draw.PREDICTION).all(axis=1).any()
 
 
+def test_an_unsure_face_is_hollow_and_dashed() -> None:
+    image, boxes = grey(), np.array([[40.0, 50, 190, 200], [240.0, 50, 390, 200]])
+    faces = np.stack([boxes[i, :2] + [[30, 30], [120, 40], [75, 120]] for i in range(2)])
+    picture = draw.draw_faces(image, faces, DOTS, boxes, np.array([False, True]))
+    edges = [picture[50, int(x0) + 1 : int(x1)].max(axis=1) > 180 for x0, _, x1, _ in boxes]
+    assert edges[0].all()
+    assert 0.3 < edges[1].mean() < 0.7, "dashes"
+    assert np.count_nonzero(np.diff(edges[1].astype(int)) == 1) in (7, 8)
+    red, green, blue = picture[50, 241:390][edges[1]].mean(axis=0)
+    assert red > green + 60
+    assert blue > green + 60
+    assert at(picture, faces[0, 0]) == draw.PREDICTION
+    assert at(picture, faces[1, 0]) != draw.PREDICTION
+    assert (draw.draw_faces(image, faces, DOTS, boxes) == draw.draw_faces(image, faces, DOTS, boxes, [0, 0])).all()
+
+
 def test_missing_landmarks_are_left_out() -> None:
     points = POINTS.copy()
     points[1] = np.nan

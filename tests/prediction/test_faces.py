@@ -66,6 +66,18 @@ def test_they_can_be_written_as_a_data_set(faces_300w: Path, tmp_path: Path) -> 
     assert again.landmarks == pytest.approx(found.landmarks, abs=1e-4)
 
 
+def test_faces_know_how_sure_they_are_and_can_be_chosen() -> None:
+    found = faces(count=3)
+    found.confidence[:] = np.array([0.6, 0.4, np.nan])[:, None]
+    assert found.certainty == pytest.approx([0.6, 0.4, np.nan], nan_ok=True)
+    assert found.unsure.tolist() == [False, True, False]
+    some = found.select(np.array([False, True, True]))
+    assert (some.ids.tolist(), some.image, some.scheme) == ([1, 2], "a.jpg", found.scheme)
+    assert some.boxes.tolist() == found.boxes[1:].tolist()
+    assert some.scores.tolist() == found.scores[1:].tolist()
+    assert (some.landmarks == found.landmarks[1:]).all()
+
+
 def test_drawing_leaves_the_image_and_marks_every_face() -> None:
     image = np.full((400, 500, 3), 100, np.uint8)
     drawn = faces().draw(image)

@@ -1,5 +1,6 @@
 """Finding landmarks in images of every kind, with a network that is known to be right."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,166 @@ def test_an_unsure_face_is_looked_at_elsewhere() -> None:
     box[[1, 3]] -= 36
     other, known = paint((60, 60), 60, canvas=image)
     found = Predictor(network, detector=Known([box, box_around(known)]))(other)
-    assert network.batches == [2, 2, 1, 1, 1, 1, 1, 1], "only the unsure one is looked at again"
+    # Both in two looks; then the unsure one alone: three looks at each of six places.
+    assert network.batches == [2, 2, 6, 6, 6]
     assert np.abs(found.landmarks - [points, known]).max() < 5
     assert (found.confidence == 0.9).all()
+
+
+class Upright(BrightSpot):
+    """Finds faces up to 45 degrees, and is unsure of all others and wrong."""
+
+    def __init__(self, right: float = 0.95, wrong: float = 0.05) -> None:
+        super().__init__()
+        self.right, self.wrong = right, wrong
+
+    def locate_crops(self, crops: Any) -> Any:
+        points, confidence = super().locate_crops(crops)
+        seen = np.abs(roll(points, self.mean_shape)) < 45
+        # Further from the truth with each look, as real networks are.
+        points[~seen] = 0.2 + 0.5 * points[~seen][:, ::-1]
+        confidence[:] = np.where(seen, self.right, self.wrong)[:, None]
+        return points, confidence
+
+
+@pytest.mark.parametrize("angle", [60, 90, 120, 180, -135, -90, 270])
+def test_a_turned_face_is_found(angle: float) -> None:
+    image, points = paint((200, 150), 100, angle)
+    box = box_around(points)
+    network = Upright()
+    found = Predictor(network, detector=Known(box))(image)
+    assert network.batches == [1, 1, 6, 6, 6]
+    assert found.landmarks[0] == pytest.approx(points, abs=3)
+    assert found.confidence.tolist() == [[0.95] * 3]
+    assert not found.unsure.any()
+    for options in ({"retry": False}, {"refine": False}):
+        once = Predictor(Upright(), detector=Known(box), **options)(image)
+        assert np.abs(once.landmarks[0] - points).max() > 20
+        assert once.unsure.tolist() == [True]
+        assert once.certainty == pytest.approx([0.05])
+
+
+class Scripted(BrightSpot):
+    """Gives a shape about the middle of a crop and a confidence, for each look in turn."""
+
+    def __init__(self, *looks: tuple[float, float]) -> None:
+        super().__init__()
+        self.looks = list(looks)
+
+    def locate_crops(self, crops: Any) -> Any:
+        self.batches.append(len(crops))
+        moved, sure = self.looks[len(self.batches) - 1]
+        # Half as large as the crop, so that the crop around it is the same again where nothing moves.
+        shape = 1.25 * (self.mean_shape - (0.5, 0.5)) + 0.5 + moved
+        points = np.tile(shape, (len(crops), 1, 1))
+        return points, np.full(points.shape[:2], sure)
+
+
+@pytest.mark.parametrize(
+    ("looks", "kept"),
+    [
+        # (shift of what is found as a share of the crop's side, confidence) of the two looks and the three elsewhere.
+        ([(0.1, 0.3), (-0.1, 0.2), (0, 0.9), (0, 0.9), (0, 0.9)], "elsewhere"),
+        ([(0.1, 0.3), (-0.1, 0.2), (0, 0.1), (0, 0.1), (0, 0.9)], "elsewhere"),
+        ([(0.1, 0.3), (-0.1, 0.2), (0, 0.9), (0, 0.9), (0, 0.69)], "second"),  # not by enough
+        ([(0.1, 0.1), (-0.1, 0.1), (0, 0.9), (0, 0.9), (0, 0.59)], "second"),  # not sure enough
+        ([(0.1, 0.49), (-0.1, 0.2), (0, 0.9), (0, 0.9), (0, 0.88)], "second"),  # the first look counts
+        ([(0.1, 0.1), (-0.1, 0.1), (0, 0.9), (0, 0.9), (0.3, 0.9)], "second"),  # not the same when looked at again
+        ([(0.1, 0.1), (-0.1, 0.1), (0.6, 0.9), (0.6, 0.9), (0.1, 0.9)], "second"),  # far from the box
+        ([(0.0, 0.3), (0.0, 0.2), (0, 0.9), (0, 0.9), (0, 0.9)], "second"),  # both looks agree
+        ([(0.1, 0.51), (-0.1, 0.2), (0, 1.0), (0, 1.0), (0, 1.0)], "second"),  # the first was sure
+        ([(0.1, 0.2), (-0.1, 0.51), (0, 1.0), (0, 1.0), (0, 1.0)], "second"),  # the second was
+        ([(0.1, np.nan), (-0.1, np.nan), (0, np.nan), (0, np.nan), (0, np.nan)], "second"),  # it cannot tell
+    ],
+)
+def test_what_is_found_elsewhere_must_be_better(looks: list[tuple[float, float]], kept: str) -> None:
+    network = Scripted(*looks)
+    predictor = Predictor(network, detector=Known([]))
+    _, confidence = predictor.locate_boxes(np.zeros((300, 400, 3), np.uint8), np.array([[100.0, 80, 200, 180]]))
+    assert confidence.mean() == pytest.approx(looks[-1 if kept == "elsewhere" else 1][1], nan_ok=True)
+
+
+def test_confidence_stays_with_its_face_in_every_batch() -> None:
+    """Of 70 faces in one picture, each of its own confidence: three batches of the network."""
+
+    class Brightness(BrightSpot):
+        def locate_crops(self, crops: Any) -> Any:
+            points, _ = super().locate_crops(crops)
+            return points, crops.max(axis=(1, 2)) / 255.0
+
+    image = np.zeros((400, 500, 3), np.uint8)
+    truth, values = [], np.arange(70) * 2 + 100
+    for i, value in enumerate(values):
+        one, points = paint((25 + 45 * (i % 10), 25 + 52 * (i // 10)), 26, canvas=np.zeros_like(image))
+        image = np.maximum(image, (one * (value / 255)).astype(np.uint8))
+        truth.append(points)
+    boxes = np.stack([box_around(points) for points in truth])
+    found = Predictor(Brightness(), detector=Known(boxes), refine=False)(image)
+    assert found.confidence.mean(axis=1) == pytest.approx(values / 255, abs=0.02)
+    assert np.abs(found.landmarks - np.stack(truth)).max() < 3
+
+
+def test_several_images_in_one_call() -> None:
+    pictures = [paint((60 + 50 * i, 100 + 20 * i), 60 + 10 * i) for i in range(5)]
+    network = BrightSpot()
+    predictor = Predictor(network, detector=Known([]))
+    images, boxes = [image for image, _ in pictures], [box_around(points) for _, points in pictures]
+    found = predictor.batch(images, boxes, names=list("abcde"))
+    assert network.batches == [5, 5]
+    assert [faces.image for faces in found] == list("abcde")
+    assert np.abs(np.concatenate([f.landmarks for f in found]) - [p for _, p in pictures]).max() < 3
+    assert [len(f) for f in predictor([images[0], images[1]], [boxes[0], []])] == [1, 0]
+    assert [len(f) for f in predictor(images)] == [0] * 5, "without boxes the detector is asked"
+    assert predictor.batch([]) == []
+    with pytest.raises(ValueError, match="2 images need as many entries of boxes, not 1"):
+        predictor.batch(images[:2], boxes[:1])
+    assert len(predictor(images[0], [])) == 0
+
+
+def test_boxes_may_depend_on_the_image(tmp_path: Path) -> None:
+    for name, size in (("a", (300, 200)), ("b", (100, 400))):
+        PIL.fromarray(np.zeros((*size[::-1], 3), np.uint8)).save(tmp_path / f"{name}.png")
+    asked = []
+
+    def boxes(name: str, size: tuple[int, int]) -> Any:
+        asked.append((Path(name).name, size))
+        return [] if "b" in Path(name).name else [0, 0, *size]
+
+    found = [faces for _, faces in Predictor(BrightSpot()).stream(tmp_path, boxes=boxes)]
+    assert asked == [("a.png", (300, 200)), ("b.png", (100, 400))]
+    assert [faces.boxes.tolist() for faces in found] == [[[0, 0, 300, 200]], []]
+
+
+def test_a_predictor_can_be_pickled() -> None:
+    image, points = paint((200, 150), 100)
+    for detector in ("mtcnn", Known(box_around(points))):
+        predictor = Predictor("default", detector=detector, threads=1)
+        expected = predictor(image, box_around(points))
+        assert predictor.detector.name in ("mtcnn", "known")
+        again = pickle.loads(pickle.dumps(predictor))
+        assert again.detector.name == predictor.detector.name
+        assert again(image, box_around(points)).landmarks.tolist() == expected.landmarks.tolist()
+
+
+def test_a_huge_jpeg_is_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if 100 megapixels were 40,000: the picture of 400 x 300 is read at a half."""
+    image, points = paint((203, 151), 100)
+    PIL.fromarray(image).save(tmp_path / "a.jpg", quality=98)
+    PIL.fromarray(image).save(tmp_path / "a.png")
+    for module in ("header", "read"):
+        monkeypatch.setattr(f"acrloss.images.{module}.MAX_PIXELS", 40_000)
+    box = box_around(points)
+    (pixels, found), *_ = Predictor(BrightSpot()).stream(tmp_path / "a.jpg", boxes=box)
+    assert (pixels.shape, found.reduced) == ((150, 200, 3), 2)
+    assert found.landmarks[0] == pytest.approx(points, abs=1.5)
+    assert found.boxes[0] == pytest.approx(box)
+    drawn = found.draw(pixels)
+    assert drawn.shape == (300, 400, 3), "tiny pictures are enlarged"
+    changed = np.abs(drawn.astype(int) - cv2.resize(pixels, (400, 300), interpolation=cv2.INTER_CUBIC)).max(axis=2) > 40
+    y, x = np.nonzero(changed)
+    assert [x.min(), y.min(), x.max(), y.max()] == pytest.approx(box, abs=4)
+    with pytest.raises(DataError, match="400 x 300 pixels"):
+        as_rgb(tmp_path / "a.png")
 
 
 def test_a_loose_box_is_mended_by_the_second_look() -> None:
@@ -200,6 +358,57 @@ def test_what_is_no_image_is_refused(image: Any, message: str) -> None:
         as_rgb(image)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_values_of_fewer_bits_in_uint16_are_scaled(bits: int, recwarn: pytest.WarningsRecorder) -> None:
+    ramp = np.linspace(0, (1 << bits) - 1, 256).round().astype(np.uint16)
+    image = np.dstack([ramp.reshape(16, 16)] * 3)
+    assert np.abs(as_rgb(image)[..., 0].ravel().astype(int) - np.arange(256)).max() <= 1
+    said = [str(w.message) for w in recwarn]
+    assert len(said) == (bits < 16)
+    assert all(f"read as {bits} bits" in line for line in said)
+
+
+def test_alpha_is_no_brightness() -> None:
+    image = np.zeros((4, 4, 4), np.uint16)
+    image[..., 3] = 65535
+    image[0, 0, :3] = 4095
+    with pytest.warns(UserWarning, match="end at 4095"):
+        assert as_rgb(image)[0, 0].tolist() == [255, 255, 255]
+
+
+def test_every_mode_of_pil_gives_the_same_face() -> None:
+    image, _ = paint((200, 150), 100)
+    grey = image.max(axis=2)
+    wide = grey.astype(np.uint16) * 257
+    cases = {
+        "L": PIL.fromarray(grey),
+        "I;16": PIL.fromarray(wide),
+        "I;16B": PIL.frombytes("I;16B", (400, 300), wide.astype(">u2").tobytes()),
+        "I": PIL.fromarray(wide.astype(np.int32)),
+        "I of 8 bits": PIL.fromarray(grey.astype(np.int32)),
+        "F to 1": PIL.fromarray((grey / 255).astype(np.float32)),
+        "F to 255": PIL.fromarray(grey.astype(np.float32)),
+        "F to 65535": PIL.fromarray(wide.astype(np.float32)),
+        "P": PIL.fromarray(grey).convert("P"),
+        "LA": PIL.fromarray(grey).convert("LA"),
+        "RGBA": PIL.fromarray(grey).convert("RGBA"),
+        "CMYK": PIL.fromarray(grey).convert("CMYK"),
+    }
+    for name, picture in cases.items():
+        assert np.abs(as_rgb(picture).astype(int) - grey[..., None]).max() <= 1, name
+    assert as_rgb(PIL.fromarray(grey > 128).convert("1")).max() == 255
+    for bad in (np.full((4, 4), -1, np.int32), np.full((4, 4), np.nan, np.float32), np.full((4, 4), 70000, np.int32)):
+        with pytest.raises(ValueError, match="values from 0 to 65535"):
+            as_rgb(PIL.fromarray(bad))
+
+
+def test_a_file_of_12_bits_in_16_is_named(tmp_path: Path) -> None:
+    dark = (paint((200, 150), 100)[0].astype(np.uint16) * 16)[..., ::-1]
+    cv2.imwrite(str(tmp_path / "a.png"), dark)
+    with pytest.warns(UserWarning, match=r"a\.png is almost black .*brightest value is 15 of 255.*12 bits"):
+        as_rgb(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize(
     "boxes", [[1, 2, 3], [[1, 2, 3]], [5, 5, 4, 9], [0, 0, np.inf, 1], [[0, 0, 1, 1], [1, 1, 1, 2]]]
 )
@@ -210,7 +419,9 @@ def test_impossible_boxes_are_refused(boxes: Any) -> None:
 
 def test_one_box_or_several() -> None:
     assert check_boxes([0, 0, 1, 1]).shape == (1, 4)
-    assert check_boxes(np.empty((0, 4))).shape == (0, 4)
+    nothing: list[Any] = [np.empty((0, 4)), [], [[]], ()]
+    for none in nothing:
+        assert check_boxes(none).shape == (0, 4)
 
 
 def test_paths_folders_and_patterns_name_images(tmp_path: Path) -> None:
@@ -234,6 +445,38 @@ def test_paths_folders_and_patterns_name_images(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no image"):
         image_files(tmp_path / "empty")
+
+
+def test_every_common_kind_of_image_file_is_read_and_what_is_passed_over_is_named(tmp_path: Path) -> None:
+    image, points = paint((200, 150), 100)
+    picture = PIL.fromarray(image)
+    for suffix, kind in (("jfif", "JPEG"), ("jpe", "JPEG"), ("JPG", "JPEG"), ("png", "PNG"), ("webp", "WEBP")):
+        picture.save(tmp_path / f"{suffix}.{suffix}", kind, quality=95)
+    picture.save(tmp_path / "avif.avif", quality=95)
+    for name in ("IMG_1.HEIC", "x.jp2", "y.jp2", "clip.mp4", "a.pts", "LICENSE"):
+        (tmp_path / name).write_bytes(b"x")
+    passed: list[str] = []
+    files = image_files(tmp_path, passed)
+    assert [path.name for path in files] == ["JPG.JPG", "avif.avif", "jfif.jfif", "jpe.jpe", "png.png", "webp.webp"]
+    for found in Predictor(BrightSpot()).batch(files, [box_around(points)] * 6):
+        assert found.landmarks[0] == pytest.approx(points, abs=1.5)
+    assert len(passed) == 5
+    for words in (
+        ("1 .heic file (convert it to JPEG", "IMG_1.HEIC"),
+        ("2 .jp2 files (convert it", "x.jp2"),
+        ("1 .mp4 file (videos are given by name)", "clip.mp4"),
+        ("1 .pts file (no image)", "a.pts"),
+        ("1 unnamed file (no image)", "LICENSE"),
+    ):
+        assert any(all(word in line for word in words) for line in passed), words
+    assert [path.name for path in image_files(f"{tmp_path}/*.jfif")] == ["jfif.jfif"]
+    assert [path.name for path in image_files(f"{tmp_path}/j*")] == ["jfif.jfif", "jpe.jpe"]
+    with pytest.raises(DataError, match=r"IMG_1\.HEIC: convert it to JPEG, as with: heif-convert"):
+        as_rgb(tmp_path / "IMG_1.HEIC")
+    with pytest.raises(DataError, match=r"no image matches .*\.HEIC; passed over 1 \.heic file \(convert it to JPEG"):
+        image_files(f"{tmp_path}/*.HEIC")
+    with pytest.raises(DataError, match="no such file or folder"):
+        image_files("x" * 300)
 
 
 def test_a_stream_goes_on_after_a_bad_image(tmp_path: Path) -> None:

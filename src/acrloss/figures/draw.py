@@ -2,6 +2,7 @@
 
 Colours: the prediction is blue and the ground truth yellow, the pair that every common form of colour
 blindness still tells apart and that stands out from skin; a dark rim keeps both legible on bright images.
+A prediction that the network is unsure of is magenta, and hollow and dashed besides.
 Values of landmarks (an error, a difficulty Φ) are drawn in the perceptually uniform viridis colours, dark for
 low and yellow for high.
 """
@@ -28,6 +29,7 @@ Colour = tuple[int, int, int]
 
 PREDICTION: Colour = (40, 170, 255)
 REFERENCE: Colour = (255, 214, 40)
+UNSURE: Colour = (255, 64, 220)
 NEUTRAL: Colour = (255, 255, 255)
 RIM: Colour = (16, 18, 24)
 SMALLEST_SIDE = 320
@@ -57,6 +59,7 @@ def draw_landmarks(
     values: ArrayLike | None = None,
     value_range: tuple[float, float] | None = None,
     visible: ArrayLike | None = None,
+    unsure: bool = False,
 ) -> Image:
     """A new picture with the landmarks of one face drawn on it; lines and dots are sized to the face.
 
@@ -69,6 +72,7 @@ def draw_landmarks(
         values: (M,) colours the dots of `landmarks`; NaN is drawn grey.
         value_range: values of the first and the last colour; default 0 and the largest value.
         visible: (M,) bool; hidden points are drawn as rings.
+        unsure: whether the network is unsure of all of them: rings and dashes in a colour of their own.
 
     Returns:
         (H·f, W·f, 3) uint8 RGB with f = `enlargement(image)`.
@@ -83,6 +87,8 @@ def draw_landmarks(
     shown = np.ones(len(points), dtype=bool)
     if visible is not None:
         shown = _check(visible, points.shape[:1], "visible").astype(bool)
+    shown &= not unsure
+    colour = UNSURE if unsure else PREDICTION
 
     factor = enlargement(image)
     canvas = np.array(image) if factor == 1 else resize(image, factor)
@@ -91,20 +97,22 @@ def draw_landmarks(
     size = _face_size([points] if truth is None else [points, truth], canvas)
 
     if box is not None:
-        _draw_box(canvas, _on_canvas(_check(box, (4,), "box").reshape(2, 2), factor, canvas), size)
+        _draw_box(canvas, _on_canvas(_check(box, (4,), "box").reshape(2, 2), factor, canvas), size, unsure)
     if truth is not None:
         _draw_lines(canvas, [np.stack(pair) for pair in zip(points, truth, strict=True)], NEUTRAL, size, 0.5)
         _draw_lines(canvas, _contours(truth, scheme), REFERENCE, size, 0.85)
         _draw_dots(canvas, truth, [REFERENCE] * len(truth), shown, size / 130)
-    _draw_lines(canvas, _contours(points, scheme), PREDICTION if level is None else NEUTRAL, size, 0.85)
+    _draw_lines(canvas, _contours(points, scheme), colour if level is None else NEUTRAL, size, 0.6 if unsure else 0.85)
     if level is None:
-        _draw_dots(canvas, points, [PREDICTION] * len(points), shown, size / 130)
+        _draw_dots(canvas, points, [colour] * len(points), shown, size / 130)
     else:
         _draw_dots(canvas, points, value_colours(level, value_range), shown, size / 62)
     return canvas
 
 
-def draw_faces(image: Image, landmarks: ArrayLike, scheme: Scheme, boxes: ArrayLike) -> Image:
+def draw_faces(
+    image: Image, landmarks: ArrayLike, scheme: Scheme, boxes: ArrayLike, unsure: ArrayLike | None = None
+) -> Image:
     """A new picture with every face's landmarks and box drawn on it, as `draw_landmarks` draws one.
 
     Args:
@@ -112,6 +120,7 @@ def draw_faces(image: Image, landmarks: ArrayLike, scheme: Scheme, boxes: ArrayL
         landmarks: (N, M, 2) pixels; NaN points are left out.
         scheme: gives the contours that join the points.
         boxes: (N, 4) x0, y0, x1, y1 in pixels.
+        unsure: (N,) bool, the faces that the network is unsure of.
 
     Returns:
         (H·f, W·f, 3) uint8 RGB with f = `enlargement(image)`.
@@ -120,7 +129,10 @@ def draw_faces(image: Image, landmarks: ArrayLike, scheme: Scheme, boxes: ArrayL
     factor = enlargement(image)
     canvas = np.array(image) if factor == 1 else resize(image, factor)
     height, width = canvas.shape[:2]
-    for points, box in zip(np.asarray(landmarks, np.float64), np.asarray(boxes, np.float64), strict=True):
+    doubts = np.zeros(len(np.asarray(boxes)), dtype=bool) if unsure is None else np.asarray(unsure, dtype=bool)
+    for points, box, doubt in zip(
+        np.asarray(landmarks, np.float64), np.asarray(boxes, np.float64), doubts.tolist(), strict=True
+    ):
         points, corners = scale_points(points, factor), scale_points(box.reshape(2, 2), factor)
         around = np.concatenate([points[np.isfinite(points).all(axis=1)], corners])
         # Each face on its own part of the picture: copies of all of it would cost seconds in a crowd.
@@ -131,7 +143,7 @@ def draw_faces(image: Image, landmarks: ArrayLike, scheme: Scheme, boxes: ArrayL
             continue
         part = np.ascontiguousarray(canvas[top:bottom, left:right])
         grown = enlargement(part)
-        drawn = draw_landmarks(part, points - (left, top), scheme, box=(corners - (left, top)).ravel())
+        drawn = draw_landmarks(part, points - (left, top), scheme, box=(corners - (left, top)).ravel(), unsure=doubt)
         if grown > 1:
             drawn = np.asarray(cv2.resize(drawn, part.shape[1::-1], interpolation=cv2.INTER_AREA), dtype=np.uint8)
         canvas[top:bottom, left:right] = drawn
@@ -289,10 +301,20 @@ def _draw_dots(
             cv2.circle(canvas, (x, y), round(radius * 16), colour, ring, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_box(canvas: Image, corners: NDArray[np.float64], size: float) -> None:
+def _draw_box(canvas: Image, corners: NDArray[np.float64], size: float, dashed: bool) -> None:
     (x0, y0), (x1, y1) = corners
     outline = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]])
-    _draw_lines(canvas, [outline], NEUTRAL, size, 0.9)
+    if not dashed:
+        _draw_lines(canvas, [outline], NEUTRAL, size, 0.9)
+        return
+    # Eight dashes a side, whatever its length; each side begins and ends with one, so that the corners are closed.
+    shares = np.arange(15) / 15
+    dashes = [
+        np.stack([start + share * (end - start), start + (share + 1 / 15) * (end - start)])
+        for start, end in itertools.pairwise(outline)
+        for share in shares[::2]
+    ]
+    _draw_lines(canvas, dashes, UNSURE, size, 0.9)
 
 
 def _fit_text(text: str, scale: float, width: int) -> str:

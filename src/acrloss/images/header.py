@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -21,9 +22,11 @@ HEADER_BYTES = 8192
 
 # Other types are recognised by Pillow; its many rarer plug-ins stay closed to unknown files.
 _FORMATS = ("PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
+# Since Pillow 11.3; one that does not know a format takes its name for a mistake.
+_AVIF = ("AVIF",) if importlib.util.find_spec("PIL.AvifImagePlugin") else ()
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
     width: int
     height: int
     orientation: int
@@ -58,17 +61,20 @@ def read_bytes(reference: str, limit: int) -> bytes:
     return data
 
 
-def parse_header(reference: str, data: bytes) -> _Header | None:
-    """The header of an image file that begins with `data`; None where a JPEG's goes on beyond that."""
+def parse_header(reference: str, data: bytes, reduce: int = 1) -> Header | None:
+    """The header of an image file that begins with `data`; None where a JPEG's goes on beyond that.
+
+    Its size is checked for a picture whose sides are divided by `reduce` while it is decoded.
+    """
     header = _parse_jpeg(reference, data) if data.startswith(b"\xff\xd8") else _parse_other(reference)
-    if header is not None and not 0 < header.width * header.height <= MAX_PIXELS:
+    if header is not None and not 0 < header.width * header.height <= MAX_PIXELS * reduce**2:
         raise DataError(
-            f"{reference}: {header.width} x {header.height} pixels, but 1 to {MAX_PIXELS} are read; mend it"
+            f"{reference}: {header.width} x {header.height} pixels, but 1 to {MAX_PIXELS} are read; shrink it"
         )
     return header
 
 
-def _parse_jpeg(reference: str, data: bytes) -> _Header | None:
+def _parse_jpeg(reference: str, data: bytes) -> Header | None:
     """Walk the segments up to the frame header (ITU-T T.81, annex B)."""
     position, orientation = 2, 1
     while True:
@@ -85,7 +91,7 @@ def _parse_jpeg(reference: str, data: bytes) -> _Header | None:
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height = int.from_bytes(data[position + 5 : position + 7], "big")
             width = int.from_bytes(data[position + 7 : position + 9], "big")
-            return _Header(width, height, orientation, "JPEG", position)
+            return Header(width, height, orientation, "JPEG", position)
         else:
             length = int.from_bytes(data[position + 2 : position + 4], "big")
             if marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\0\0":
@@ -112,22 +118,22 @@ def _exif_orientation(tiff: bytes) -> int:
     return 1
 
 
-def _parse_other(reference: str) -> _Header:
+def _parse_other(reference: str) -> Header:
     from PIL import Image
 
     try:
         # Lazy: this reads the header only.
-        with Image.open(reference, formats=_FORMATS) as image:
+        with Image.open(reference, formats=_FORMATS + _AVIF) as image:
             exif = image.info.get("exif", b"")
             orientation = _exif_orientation(exif.removeprefix(b"Exif\0\0")) if isinstance(exif, bytes) else 1
-            return _Header(image.width, image.height, orientation, str(image.format), 0)
+            return Header(image.width, image.height, orientation, str(image.format), 0)
     except Image.DecompressionBombError:
         raise DataError(f"{reference}: more than {MAX_PIXELS} pixels; shrink it") from None
     except Exception as error:  # Pillow's parsers raise whatever damaged bytes lead to
         raise DataError(f"{reference}: not an image that can be read; replace the file") from error
 
 
-def refuse_truncated(reference: str, data: bytes, header: _Header) -> None:
+def refuse_truncated(reference: str, data: bytes, header: Header) -> None:
     """JPEG and PNG end with a marker that compressed data cannot hold; other decoders notice themselves."""
     end = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}.get(header.format)
     # An embedded thumbnail has its own end marker, but before the frame header.

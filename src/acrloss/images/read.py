@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from acrloss.errors import DataError
 from acrloss.images import cofw
-from acrloss.images.header import HEADER_BYTES, MAX_BYTES, parse_header, read_bytes, refuse_truncated
+from acrloss.images.header import (
+    HEADER_BYTES,
+    MAX_BYTES,
+    MAX_PIXELS,
+    Header,
+    parse_header,
+    read_bytes,
+    refuse_truncated,
+)
 
 _REDUCED = {
     1: cv2.IMREAD_COLOR,
@@ -51,15 +59,13 @@ def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
     if reference.startswith(cofw.REFERENCE):
         return _shrink(cofw.read_image(reference), reduce)
     data = read_bytes(reference, MAX_BYTES)
-    header = parse_header(reference, data)
+    header = parse_header(reference, data, reduce)
     if header is None:
         raise DataError(f"{reference}: the image ends inside its header; replace the file")
     refuse_truncated(reference, data, header)
-    # The decoder pads the right and bottom to whole pixels of the reduced image. Turned by EXIF the padding
-    # would come first and shift everything by part of a pixel.
-    early = header.format == "JPEG" and (
-        header.orientation == 1 or (header.width % reduce == 0 and header.height % reduce == 0)
-    )
+    early = _decodes_reduced(header, reduce)
+    if reduce > 1 and not early:
+        parse_header(reference, data)  # all of it is decoded, and may be too large for that
     flags = (_REDUCED[reduce] if early else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
@@ -71,6 +77,22 @@ def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
     image: NDArray[np.uint8] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
     image = _upright(image, header.orientation)
     return image if early else _shrink(image, reduce)
+
+
+def needed_reduction(reference: str) -> int:
+    """The `reduce` at which an image can be read: 1 but for a JPEG of more than MAX_PIXELS pixels.
+
+    Raises:
+        DataError: it cannot be read at any.
+    """
+    if "://" in reference:
+        return 1
+    header = _header(reference, max(_REDUCED))
+    for reduce in _REDUCED:
+        fits = header.width * header.height <= MAX_PIXELS * reduce**2
+        if fits and (reduce == 1 or _decodes_reduced(header, reduce)):
+            return reduce
+    return 1
 
 
 def image_size(reference: str) -> tuple[int, int]:
@@ -85,12 +107,25 @@ def image_size(reference: str) -> tuple[int, int]:
         return width, height
     if reference.startswith(cofw.REFERENCE):
         return cofw.image_size(reference)
-    header = parse_header(reference, read_bytes(reference, HEADER_BYTES))
+    header = _header(reference)
+    return (header.height, header.width) if header.orientation >= 5 else (header.width, header.height)
+
+
+def _header(reference: str, reduce: int = 1) -> Header:
+    header = parse_header(reference, read_bytes(reference, HEADER_BYTES), reduce)
     if header is None:
-        header = parse_header(reference, read_bytes(reference, MAX_BYTES))
+        header = parse_header(reference, read_bytes(reference, MAX_BYTES), reduce)
     if header is None:
         raise DataError(f"{reference}: the image ends inside its header; replace the file")
-    return (header.height, header.width) if header.orientation >= 5 else (header.width, header.height)
+    return header
+
+
+def _decodes_reduced(header: Header, reduce: int) -> bool:
+    """Whether the decoder itself can divide the sides: a JPEG's can."""
+    # It pads the right and bottom to whole pixels of the reduced image. Turned by EXIF the padding would come first and
+    # shift everything by part of a pixel.
+    whole = header.orientation == 1 or (header.width % reduce == 0 and header.height % reduce == 0)
+    return header.format == "JPEG" and whole
 
 
 def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

@@ -38,6 +38,7 @@ class OnnxModel:
         """
         import onnxruntime
 
+        self._made_of = (path, threads)
         path = Path(path)
         if not path.is_file():
             raise DataError(f"there is no model file {path}; give an .onnx file that acrloss export wrote")
@@ -68,6 +69,10 @@ class OnnxModel:
         except Exception as error:  # a stranger's file fails in whatever way it is malformed
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise DataError(f"{path} is no model that acrloss export wrote ({reason}); export it again") from error
+
+    def __reduce__(self) -> tuple[type["OnnxModel"], tuple[str | Path, int]]:
+        """Pickled as its file and threads: a session cannot be."""
+        return OnnxModel, self._made_of
 
     def locate_crops(self, crops: NDArray[np.uint8]) -> tuple[Float, Float]:
         """(N, size, size, 3) RGB crops to (N, M, 2) landmarks in crop units and (N, M) confidence (NaN if unknown)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pandas
     import supervision
 
+# Mean confidence below which the network is unsure whether it sees a face at all.
+UNSURE = 0.5
+
 
 @dataclass(frozen=True, eq=False)
 class Faces:
@@ -37,6 +40,8 @@ class Faces:
         boxes: (N, 4) float64 x0, y0, x1, y1 of the faces: the detector's, or those that were given.
         scores: (N,) float64 in [0, 1] of the detector; 1 for boxes that were given.
         ids: (N,) which face of a video this is, the same from frame to frame; 0 to N-1 for a single image.
+        reduced: by what the sides of the image were divided when it was decoded, more than 1 for a JPEG of more than
+            100 megapixels. Coordinates are those of the whole image; `draw` takes the pixels that it was decoded to.
     """
 
     image: str
@@ -46,15 +51,39 @@ class Faces:
     boxes: Float
     scores: Float
     ids: NDArray[np.int64]
+    reduced: int = 1
 
     def __len__(self) -> int:
         return len(self.landmarks)
 
-    def draw(self, image: Image) -> Image:
-        """The (H, W, 3) uint8 RGB image with landmarks and boxes on it; tiny images are enlarged."""
-        from acrloss.figures.draw import draw_faces
+    @property
+    def certainty(self) -> Float:
+        """(N,) the mean confidence of each face; NaN where the model does not tell."""
+        return np.asarray(self.confidence.mean(axis=1))
 
-        return draw_faces(image, self.landmarks, self.scheme, self.boxes)
+    @property
+    def unsure(self) -> NDArray[np.bool_]:
+        """(N,) whether the network is unsure of a face: its `certainty` is below a half. It may be none."""
+        return np.asarray(self.certainty < UNSURE)
+
+    def select(self, which: NDArray[np.bool_]) -> Faces:
+        """The faces of a (N,) mask; they keep their ids."""
+        return replace(
+            self,
+            landmarks=self.landmarks[which],
+            confidence=self.confidence[which],
+            boxes=self.boxes[which],
+            scores=self.scores[which],
+            ids=self.ids[which],
+        )
+
+    def draw(self, image: Image) -> Image:
+        """The (H, W, 3) uint8 RGB image with landmarks and boxes on it, those of `unsure` faces dashed and hollow; tiny
+        images are enlarged."""
+        from acrloss.figures.draw import draw_faces, scale_points
+
+        landmarks, boxes = (scale_points(points, 1 / self.reduced) for points in (self.landmarks, self.boxes))
+        return draw_faces(image, landmarks, self.scheme, boxes, self.unsure)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, for JSON."""

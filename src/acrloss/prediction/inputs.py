@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import glob
+import warnings
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
 from acrloss.images import IMAGE_SUFFIXES, read_image
+from acrloss.images.read import needed_reduction
 
 if TYPE_CHECKING:
-    pass
+    import PIL.Image
 
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+        *(".wmv", ".flv", ".3gp", ".ogv"),
+    }
+)
 
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"}
+# Files that people take for images, and what makes them one.
+_REMEDIES = {
+    **dict.fromkeys((".heic", ".heif"), "convert it to JPEG, as with: heif-convert PHOTO.HEIC PHOTO.jpg (macOS: sips)"),
+    **dict.fromkeys((".jp2", ".jxl", ".svg", ".psd", ".ico"), "convert it to PNG or JPEG"),
+    **dict.fromkeys((".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf"), "develop the raw photograph to JPEG or TIFF"),
+    ".pdf": "save its pages as images",
+}
 
 
 def check_boxes(boxes: ArrayLike) -> Float:
-    """(N, 4) from one box or several.
+    """(N, 4) from one box or several; none from an empty list.
 
     Raises:
         ValueError: a box has no extent or is not finite.
     """
     array = np.asarray(boxes, dtype=np.float64)
+    if array.size == 0:
+        return np.empty((0, 4))
     array = array[None] if array.ndim == 1 else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"boxes are x0, y0, x1, y1 or (N, 4) of these, not of shape {np.shape(boxes)}")
@@ -41,35 +57,64 @@ def check_boxes(boxes: ArrayLike) -> Float:
 def as_rgb(image: Any) -> Image:
     """A file, array or PIL image as (H, W, 3) uint8 RGB, upright.
 
+    Values of uint16 that fill fewer bits, as those of 10- and 12-bit cameras, are scaled by the bits that they fill,
+    with a warning.
+
     Raises:
         DataError: the file cannot be read.
         ValueError: the array is no image.
     """
     if isinstance(image, str | Path):
-        return read_image(str(image))
+        return read_pixels(image)[0]
     if not isinstance(image, np.ndarray) and hasattr(image, "getexif"):
         from PIL import ImageOps
 
-        upright = ImageOps.exif_transpose(image)
-        image = np.asarray(upright.convert("RGB") if upright.mode not in ("L", "RGB", "I;16") else upright)
+        image = _from_pil(ImageOps.exif_transpose(image))
     array = np.asarray(image)
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
         raise ValueError(f"an image is (H, W), (H, W, 3) or (H, W, 4), not of shape {np.shape(image)}")
+    # Alpha is no brightness.
+    array = array[..., :3]
     if array.dtype == np.uint16:
-        array = array >> 8
+        array = _eight_bits(array)
     elif np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
             raise ValueError("an image of floats has values from 0 to 1; divide it by 255, or give uint8")
         array = (array * 255).round()
     elif array.dtype != np.uint8:
         raise ValueError(f"an image is of uint8, uint16 or floats, not {array.dtype}")
-    return np.ascontiguousarray(np.broadcast_to(array[..., :3], (*array.shape[:2], 3)), dtype=np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)), dtype=np.uint8)
 
 
-def image_files(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+def read_pixels(path: str | Path) -> tuple[Image, int]:
+    """The upright (H, W, 3) uint8 RGB pixels of an image file, and by what its sides were divided.
+
+    That is 1 but for a JPEG of more than 100 megapixels, which is decoded smaller: at 1/2, 1/4 or 1/8.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        reduced = needed_reduction(str(path))
+        pixels = read_image(str(path), reduced)
+    except DataError as error:
+        remedy = _REMEDIES.get(Path(path).suffix.lower())
+        if remedy is None or not Path(path).is_file():
+            raise
+        raise DataError(f"{path}: {remedy}") from error
+    if 0 < pixels.max() < 16:
+        _warn(f"{path} is almost black (its brightest value is {pixels.max()} of 255); if it holds 12 bits, scale them")
+    return pixels, reduced
+
+
+def image_files(sources: str | Path | Iterable[str | Path], passed: list[str] | None = None) -> list[Path]:
     """The image files that paths, folders and glob patterns name, each once, in order.
+
+    Args:
+        sources: a path, or several.
+        passed: takes a line for each kind of file in folders and patterns that is passed over.
 
     Raises:
         DataError: one of them names none.
@@ -78,19 +123,78 @@ def image_files(sources: str | Path | Iterable[str | Path]) -> list[Path]:
     files: dict[Path, None] = {}
     for source in given:
         path = Path(source)
-        if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                raise DataError(f"{path} holds no image; give a folder of images, or '{path}/**/*.jpg' for deeper ones")
-        elif path.exists():
-            found = [path]
+        there = is_there(path)
+        if there and not path.is_dir():
+            files[path] = None
+            continue
+        if there:
+            try:
+                inside = sorted(path.iterdir())
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+            nothing = f"{path} holds no image; give a folder of images, or '{path}/**/*.jpg' for deeper ones"
         elif glob.has_magic(str(source)):
             # Not Path.glob: a pattern may start anywhere, and this follows the shell.
             matches = islice(glob.iglob(str(source), recursive=True), 1_000_000)  # noqa: PTH207
-            found = sorted(p for p in map(Path, matches) if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not found:
-                raise DataError(f"no image matches {source}")
+            inside = sorted(map(Path, matches))
+            nothing = f"no image matches {source}"
         else:
             raise DataError(f"{source}: no such file or folder")
+        found = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES]
+        others = _named([p for p in inside if p.suffix.lower() not in IMAGE_SUFFIXES and p.is_file()])
+        if not found:
+            raise DataError("; ".join([nothing, *others]))
+        if passed is not None:
+            passed += others
         files.update(dict.fromkeys(found))
     return list(files)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path exists; what cannot be a path does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _named(files: list[Path]) -> list[str]:
+    """A line for each kind of file, with the first of them and, where we know one, the remedy."""
+    kinds: dict[str, list[Path]] = {}
+    for path in files:
+        kinds.setdefault(path.suffix.lower(), []).append(path)
+    lines = []
+    for suffix, members in sorted(kinds.items()):
+        count = f"{len(members)} {suffix or 'unnamed'} file{'s' * (len(members) != 1)}"
+        what = "videos are given by name" if suffix in VIDEO_SUFFIXES else _REMEDIES.get(suffix, "no image")
+        lines.append(f"passed over {count} ({what}), the first is {members[0]}")
+    return lines
+
+
+def _from_pil(image: PIL.Image.Image) -> NDArray[Any]:
+    """The values of a PIL image of any mode, of a type that `as_rgb` knows."""
+    if image.mode in ("L", "RGB"):
+        return np.asarray(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        values = np.asarray(image)
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
+            raise ValueError(
+                f"a PIL image of mode {image.mode} has values from 0 to 65535, not {values.min():g} to {values.max():g}"
+            )
+        if image.mode == "F" and values.max() <= 1:
+            return values
+        # Eight bits in a wider type stay what they are; more are brought to eight.
+        return np.asarray(values.round(), dtype=np.uint8 if values.max() <= 255 else np.uint16)
+    return np.asarray(image.convert("RGB"))
+
+
+def _eight_bits(array: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """16-bit values as 8-bit ones, by as many bits as the brightest needs: many cameras fill 10 or 12."""
+    bits = next(bits for bits in (8, 10, 12, 14, 16) if array.max() < 1 << bits)
+    if bits < 16:
+        _warn(f"the image's uint16 values end at {array.max()} and are read as {bits} bits; scale them if they are not")
+    return np.asarray(array >> (bits - 8))
+
+
+def _warn(message: str) -> None:
+    warnings.warn(f"acrloss: {message}", UserWarning, stacklevel=3)

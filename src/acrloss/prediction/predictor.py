@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from acrloss.arrays import Float, Image
 from acrloss.crops.crop import crop_matrix, to_image, warp
@@ -16,7 +17,7 @@ from acrloss.detection.installed import create_detector
 from acrloss.errors import DataError
 from acrloss.networks.localizer import Localizer, load_model
 from acrloss.prediction.faces import Faces
-from acrloss.prediction.inputs import as_rgb, check_boxes, image_files
+from acrloss.prediction.inputs import as_rgb, check_boxes, image_files, read_pixels
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -24,11 +25,34 @@ if TYPE_CHECKING:
 
 # Faces a network sees at once: enough to be efficient, few enough for any memory.
 _BATCH = 32
-# Mean confidence below which a face is looked at again, in crops so much larger and shifted by such shares of the side.
-# Faces turned far up or down lie otherwise in the detector's box than most.
-_SURE, _ENLARGED, _SHIFTS = 0.8, 1.25, (0.0, -0.15, 0.15)
+# A face is lost where the mean confidence of both looks is below this, and what they find lies further apart than such
+# a share of the crop's side: a network that finds the same twice has found something, however sure it says it is.
+_LOST, _APART = 0.5, 0.02
+# Where lost faces are looked for: x and y, as shares of the side, how much larger, and degrees of turning. Faces turned
+# far up or down lie otherwise in the detector's box than most; others lie on their side or upside down.
+_ELSEWHERE = ((0.0, 1.25, 0), (-0.15, 1.25, 0), (0.15, 1.25, 0), (0.0, 1.0, 90), (0.0, 1.0, 180), (0.0, 1.0, 270))
+# What is found there counts where it is so sure, by so much surer than both looks, where a further look at it finds the
+# same up to such a share of the side, and its middle lies within such a share of the box's. benchmarks/turned.py
+# measured these: networks trained for a minute and on other objects are sure of themselves in crops without a face.
+_FOUND, _SURER, _SAME, _NEAR = 0.6, 0.4, 0.15, 0.5
 # Pictures that wait for others to fill a batch: a few photographs, whatever their size.
 _WAITING_BYTES = 300_000_000
+
+# An image as people have it.
+Picture: TypeAlias = "str | Path | Image | PIL.Image.Image"
+# The boxes of an image, from its path and (width, height).
+BoxesOf: TypeAlias = Callable[[str, tuple[int, int]], ArrayLike]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """An image whose faces are known, but not yet their landmarks; pixels as it was decoded, `reduced` by that much."""
+
+    name: str
+    pixels: Image
+    reduced: int
+    found: Detections
+    boxes: Float
 
 
 class Predictor:
@@ -50,6 +74,7 @@ class Predictor:
         detector: str | Detector = "auto",
         threads: int = 0,
         refine: bool = True,
+        retry: bool = True,
     ) -> None:
         """
         Args:
@@ -57,6 +82,8 @@ class Predictor:
             detector: "auto", a name (see `acrloss.detection.installed`), or your own. It is created when first needed.
             threads: CPU threads of the network; 0 leaves the library's choice.
             refine: look at each face a second time.
+            retry: look for a face that both looks have lost elsewhere around its box, and turned by 90°, 180° and 270°;
+                without `refine` there is none.
 
         Raises:
             DataError: the model cannot be loaded.
@@ -64,7 +91,9 @@ class Predictor:
         self.model = load_model(model, threads) if isinstance(model, str | Path) else model
         self.scheme = self.model.scheme
         self._detector: str | Detector = detector
+        self._created = False
         self._refine = refine and (self.model.crop.box == "landmarks" or "landmarks" in self.model.box_maps)
+        self._retry = retry
 
     @property
     def detector(self) -> Detector:
@@ -74,34 +103,63 @@ class Predictor:
             DataError: it is not installed.
         """
         if isinstance(self._detector, str):
-            self._detector = create_detector(self._detector)
+            self._detector, self._created = create_detector(self._detector), True
         return self._detector
 
-    def __call__(
-        self, image: str | Path | Image | PIL.Image.Image, boxes: ArrayLike | None = None, name: str = ""
-    ) -> Faces:
-        """The faces of one image.
+    @overload
+    def __call__(self, image: Picture, boxes: ArrayLike | None = None, name: str = "") -> Faces: ...
+    @overload
+    def __call__(self, image: list[Picture], boxes: Sequence[ArrayLike | None] | None = None) -> list[Faces]: ...
+    def __call__(self, image: Picture | list[Picture], boxes: Any = None, name: str = "") -> Faces | list[Faces]:
+        """The faces of one image; of a list of images, as `batch` gives them.
 
         Args:
             image: a file; a (H, W), (H, W, 3) RGB or (H, W, 4) RGBA array of uint8, uint16 or floats in [0, 1]; or a
                 PIL image. EXIF orientation is applied.
             boxes: x0, y0, x1, y1 of a face or (N, 4) of several, in pixels: the kind of box that the network was
-                trained on (`model.crop.box`). Without, the detector looks for faces.
+                trained on (`model.crop.box`); [] gives no face. Without, the detector looks for faces.
             name: `Faces.image` of an array; a file has its path.
 
         Raises:
             DataError: the image cannot be read, or no detector is installed.
             ValueError: a box has no extent or is not finite; the array is no image.
         """
-        name = str(image) if isinstance(image, str | Path) else name
-        pixels = as_rgb(image)
-        return self._faces([(name, pixels, *self._find(pixels, boxes))])[0]
+        if isinstance(image, list):
+            return self.batch(image, boxes)
+        return self._faces([self._see(image, boxes, name)])[0]
+
+    def batch(
+        self,
+        images: Iterable[Picture],
+        boxes: Sequence[ArrayLike | None] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> list[Faces]:
+        """The faces of each of several images; the network sees those of several images at once.
+
+        Args:
+            images: files, arrays or PIL images, as a single one.
+            boxes: for each image what a single one takes.
+            names: `Faces.image` of each.
+
+        Raises:
+            DataError: an image cannot be read.
+            ValueError: an image or a box is none, or there is another number of boxes or names than of images.
+        """
+        pictures = list(images)
+        for what, given in (("boxes", boxes), ("names", names)):
+            if given is not None and len(given) != len(pictures):
+                raise ValueError(f"{len(pictures)} images need as many entries of {what}, not {len(given)}")
+        seen = (
+            self._see(picture, None if boxes is None else boxes[i], "" if names is None else names[i])
+            for i, picture in enumerate(pictures)
+        )
+        return [faces for _, faces in self._in_batches(seen)]
 
     def stream(
         self,
         sources: str | Path | Iterable[str | Path],
         failed: list[str] | None = None,
-        boxes: ArrayLike | None = None,
+        boxes: ArrayLike | BoxesOf | None = None,
     ) -> Iterator[tuple[Image, Faces]]:
         """The pixels and faces of many image files, in order; the network sees the faces of several images at once.
 
@@ -109,26 +167,13 @@ class Predictor:
             sources: files, folders (all images in them) and glob patterns; "**" stands for any depth.
             failed: takes one line for each image that cannot be read, and the others go on; without it the first
                 such image raises.
-            boxes: as for a single image, the same in every image.
+            boxes: as for a single image, the same in every image; or a function that gives those of an image, from its
+                path and its (width, height).
 
         Raises:
             DataError: a source names no image, or an image cannot be read and `failed` is None.
         """
-        waiting: list[tuple[str, Image, Detections, Float]] = []
-        for path in image_files(sources):
-            try:
-                pixels = as_rgb(path)
-            except DataError as error:
-                if failed is None:
-                    raise
-                failed.append(str(error))
-                continue
-            waiting.append((str(path), pixels, *self._find(pixels, boxes)))
-            faces, size = sum(len(w[3]) for w in waiting), sum(w[1].size for w in waiting)
-            if faces >= _BATCH or len(waiting) >= _BATCH or size >= _WAITING_BYTES:
-                yield from zip([w[1] for w in waiting], self._faces(waiting), strict=True)
-                waiting = []
-        yield from zip([w[1] for w in waiting], self._faces(waiting), strict=True)
+        return self._in_batches(self._see_files(image_files(sources), failed, boxes))
 
     def locate(
         self, image: Image | Sequence[Image], squares: Float, rotations: Float | None = None
@@ -180,26 +225,44 @@ class Predictor:
     def locate_boxes(self, image: Image | Sequence[Image], boxes: Float) -> tuple[Float, Float]:
         """Landmarks and confidence of the faces in (N, 4) boxes of the kind that the network was trained on.
 
-        A face of which the network stays unsure after two looks is looked at anew in larger crops up and down from its
-        box, and keeps what the network is surest of.
+        Faces are looked at twice. Where both looks have lost a face, it is looked for in larger crops up and down from
+        its box, and lying on its side and upside down; what is found there counts only where the network is sure of it,
+        and still is after a further look.
         """
         squares = self.model.crop.squares(boxes)
-        landmarks, confidence = self.locate(image, squares)
+        first, sure = self.locate(image, squares)
         if not self._refine or not len(boxes):
-            return landmarks, confidence
-        landmarks, confidence = self.relocate(image, landmarks)
-        unsure = np.flatnonzero(confidence.mean(axis=1) < _SURE)
-        if len(unsure):
-            images: Image | list[Image] = (
-                image if isinstance(image, np.ndarray) else [image[i] for i in unsure.tolist()]
-            )
-            for shift in _SHIFTS:
-                tried = squares[unsure] * (1, 1, _ENLARGED)
-                tried[:, 1] += shift * squares[unsure, 2]
-                points, sure = self.relocate(images, self.locate(images, tried)[0])
-                better = sure.mean(axis=1) > confidence[unsure].mean(axis=1)
-                landmarks[unsure[better]], confidence[unsure[better]] = points[better], sure[better]
+            return first, sure
+        landmarks, confidence = self.relocate(image, first)
+        best = np.maximum(sure.mean(axis=1), confidence.mean(axis=1))
+        lost = np.flatnonzero((best < _LOST) & (_distance(first, landmarks) > _APART * squares[:, 2]))
+        if self._retry and len(lost):
+            self._find_lost(image, squares, lost, best, landmarks, confidence)
         return landmarks, confidence
+
+    def _find_lost(
+        self,
+        image: Image | Sequence[Image],
+        squares: Float,
+        lost: NDArray[np.intp],
+        best: Float,
+        landmarks: Float,
+        confidence: Float,
+    ) -> None:
+        """Look for the `lost` of the faces elsewhere; those that are found change in `landmarks` and `confidence`."""
+        which = np.repeat(lost, len(_ELSEWHERE))
+        down, larger, turns = np.tile(np.array(_ELSEWHERE).T, len(lost))
+        tried = squares[which] * np.stack([np.ones_like(larger), np.ones_like(larger), larger], axis=1)
+        tried[:, 1] += down * squares[which, 2]
+        images = image if isinstance(image, np.ndarray) else [image[i] for i in which.tolist()]
+        found, _ = self.relocate(images, self.locate(images, tried, turns)[0])
+        again, sure = self.relocate(images, found)
+        sides, surest = squares[which, 2], sure.mean(axis=1)
+        counts = (surest >= np.maximum(_FOUND, best[which] + _SURER)) & (_distance(found, again) < _SAME * sides)
+        counts &= np.linalg.norm(again.mean(axis=1) - squares[which, :2], axis=1) < _NEAR * sides
+        # The surest last, so that it stays.
+        for i in np.flatnonzero(counts)[np.argsort(surest[counts], kind="stable")]:
+            landmarks[which[i]], confidence[which[i]] = again[i], sure[i]
 
     def map_boxes(self, boxes: Float) -> Float:
         """The detector's (N, 4) boxes as the network expects them."""
@@ -207,29 +270,78 @@ class Predictor:
         # A model that never met this detector takes its boxes as they are; the second look mends most of that.
         return boxes if known is None else known(boxes)
 
-    def _find(self, image: Image, boxes: ArrayLike | None) -> tuple[Detections, Float]:
-        """The faces of an image, and their boxes as the network expects them."""
-        if boxes is None:
-            found = self.detector(image)
-            return found, self.map_boxes(found.boxes)
-        given = check_boxes(boxes)
-        return Detections(given, np.ones(len(given))), given
+    def __getstate__(self) -> dict[str, Any]:
+        """A detector of ours is created again where the predictor is unpickled, a model is loaded from its file."""
+        state = dict(self.__dict__)
+        if self._created:
+            state["_detector"], state["_created"] = self.detector.name, False
+        return state
 
-    def _faces(self, found: Sequence[tuple[str, Image, Detections, Float]]) -> list[Faces]:
-        """The faces of several images, each with its name, pixels, detections and boxes for the network."""
-        if not found:
+    def _see_files(
+        self, files: Iterable[Path], failed: list[str] | None, boxes: ArrayLike | BoxesOf | None
+    ) -> Iterator[_Seen]:
+        for path in files:
+            try:
+                yield self._see(path, boxes)
+            except DataError as error:
+                if failed is None:
+                    raise
+                failed.append(str(error))
+
+    def _see(self, image: Picture, boxes: ArrayLike | BoxesOf | None, name: str = "") -> _Seen:
+        """An image, the faces in it, and their boxes as the network expects them, all in pixels as decoded."""
+        reduced = 1
+        if isinstance(image, str | Path):
+            name = str(image)
+            pixels, reduced = read_pixels(image)
+        else:
+            pixels = as_rgb(image)
+        if callable(boxes):
+            boxes = boxes(name, (pixels.shape[1] * reduced, pixels.shape[0] * reduced))
+        if boxes is None:
+            found = self.detector(pixels)
+            return _Seen(name, pixels, reduced, found, self.map_boxes(found.boxes))
+        given = _scaled(check_boxes(boxes), 1 / reduced)
+        return _Seen(name, pixels, reduced, Detections(given, np.ones(len(given))), given)
+
+    def _in_batches(self, seen: Iterable[_Seen]) -> Iterator[tuple[Image, Faces]]:
+        """The pixels and faces of images in order, looked at when there are enough for the network."""
+        waiting: list[_Seen] = []
+        for one in seen:
+            waiting.append(one)
+            faces, size = sum(len(w.boxes) for w in waiting), sum(w.pixels.size for w in waiting)
+            if faces >= _BATCH or len(waiting) >= _BATCH or size >= _WAITING_BYTES:
+                yield from zip([w.pixels for w in waiting], self._faces(waiting), strict=True)
+                waiting = []
+        yield from zip([w.pixels for w in waiting], self._faces(waiting), strict=True)
+
+    def _faces(self, seen: Sequence[_Seen]) -> list[Faces]:
+        """The faces of several images."""
+        if not seen:
             return []
-        images = [pixels for _, pixels, _, boxes in found for _ in boxes]
-        landmarks, confidence = self.locate_boxes(images, np.concatenate([boxes for *_, boxes in found]))
+        images = [one.pixels for one in seen for _ in one.boxes]
+        landmarks, confidence = self.locate_boxes(images, np.concatenate([one.boxes for one in seen]))
         results, start = [], 0
-        for name, _, detections, boxes in found:
-            here = slice(start, start + len(boxes))
+        for one in seen:
+            here = slice(start, start + len(one.boxes))
+            points, boxes = _scaled(landmarks[here], one.reduced), _scaled(one.found.boxes, one.reduced)
             ids = np.arange(len(boxes), dtype=np.int64)
+            scores = one.found.scores
             results.append(
-                Faces(name, self.scheme, landmarks[here], confidence[here], detections.boxes, detections.scores, ids)
+                Faces(one.name, self.scheme, points, confidence[here], boxes, scores, ids, reduced=one.reduced)
             )
             start = here.stop
         return results
+
+
+def _scaled(points: Float, factor: float) -> Float:
+    """Pixel coordinates in the image whose sides are `factor` times as long."""
+    return points if factor == 1 else (points + 0.5) * factor - 0.5
+
+
+def _distance(some: Float, others: Float) -> Float:
+    """(N,) mean distances between the landmarks of (N, M, 2) faces."""
+    return np.asarray(np.linalg.norm(some - others, axis=-1).mean(axis=1))
 
 
 def roll(landmarks: Float, mean_shape: Float | None) -> Float:
