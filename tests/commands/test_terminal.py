@@ -2,7 +2,8 @@
 
 import pytest
 
-from acrloss.commands.terminal import print_table
+from acrloss.commands.terminal import notes, print_table, results_in
+from acrloss.printable import printable
 
 
 def test_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -10,3 +11,22 @@ def test_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for text in ("of [red]", "[b]method", "x [/b]", "Wing [red]x", "[2]"):
         assert text in shown
+
+
+def test_what_a_stranger_named_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "a\x1b[31m\x1b]0;title\x07\x9b2J\rb.jpg"
+    shown = r"a\x1b[31m\x1b]0;title\x07\x9b2J\rb.jpg"
+    notes.print(f"left out: {hostile} [/b]", soft_wrap=True)
+    results_in(hostile)
+    print_table(hostile, (hostile, "NME"), [[hostile, "1"]])
+    said = capsys.readouterr()
+    assert said.err == f"left out: {shown} [/b]\n"
+    assert said.out.startswith(f"results: {shown}\n")
+    assert said.out.count(shown) == 4
+    assert not any(c in said.out + said.err for c in "\x1b\x07\x9b\r")
+
+
+def test_printable_keeps_every_letter_and_line() -> None:
+    text = "Gesicht — 顔 é\n\tΦ ≤ 1 😀"
+    assert printable(text) == text
+    assert printable("a\u202eb\x00") == r"a\u202eb\x00"

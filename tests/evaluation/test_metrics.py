@@ -1,6 +1,6 @@
 import itertools
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,17 +11,14 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from acrloss.evaluation.metrics import (
-    NORMALIZER_NAMES,
-    Normalizer,
     area_under_ced,
-    available_normalizers,
     cumulative_error,
     face_nme,
     failure_rate,
     landmark_errors,
     mean_known,
-    normalizer_lengths,
 )
+from acrloss.evaluation.normalizers import NORMALIZERS, available_normalizers, normalizer_lengths, normalizer_title
 from acrloss.evaluation.torch_metrics import (
     AreaUnderCED,
     CumulativeError,
@@ -31,11 +28,11 @@ from acrloss.evaluation.torch_metrics import (
     NormalizedMeanError,
     RegionError,
 )
-from acrloss.schemes import generic_scheme, get_scheme
+from acrloss.schemes import Scheme, generic_scheme, get_scheme
 
 Float = NDArray[np.float64]
 SCHEME = get_scheme("ibug68")
-NORMALIZERS: tuple[Normalizer, ...] = get_args(Normalizer)
+LANDMARKS_ALONE = [name for name, row in NORMALIZERS.items() if row.needs != "boxes"]
 scores = arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 30))
 
 
@@ -48,7 +45,16 @@ def faces(count: int = 9, seed: int = 0) -> tuple[Float, Float]:
     return target, target + rng.normal(0, 5, target.shape)
 
 
-def one_face_nme(prediction: Float, target: Float, normalizer: Normalizer) -> float:
+def boxes_of(count: int = 9) -> Float:
+    """Annotated boxes of faces, 30 px wide and 40 px high for the first, larger ones after it; the last has none."""
+    corners = np.random.default_rng(5).uniform(0, 100, (count, 2))
+    sizes = np.array([30.0, 40.0]) + np.arange(count)[:, None] * (1, 3)
+    boxes = np.concatenate([corners, corners + sizes], axis=1)
+    boxes[-1] = np.nan
+    return boxes
+
+
+def one_face_nme(prediction: Float, target: Float, normalizer: str, box: Float | None = None) -> float:
     """SPEC in plain loops: NaN where it cannot be had."""
     known = [m for m in range(68) if not np.isnan(target[m]).any()]
     xs, ys = [target[m][0] for m in known], [target[m][1] for m in known]
@@ -64,27 +70,52 @@ def one_face_nme(prediction: Float, target: Float, normalizer: Normalizer) -> fl
         length = distance(right, left)
     elif normalizer == "box_diagonal":
         length = ((max(xs) - min(xs)) ** 2 + (max(ys) - min(ys)) ** 2) ** 0.5
-    else:
+    elif normalizer == "box_size":
         length = ((max(xs) - min(xs)) * (max(ys) - min(ys))) ** 0.5
-    if not length > 0:
+    elif normalizer == "annotated_box_diagonal":
+        assert box is not None
+        length = ((box[2] - box[0]) ** 2 + (box[3] - box[1]) ** 2) ** 0.5
+    elif normalizer == "annotated_box_size":
+        assert box is not None
+        length = ((box[2] - box[0]) * (box[3] - box[1])) ** 0.5
+    else:
+        raise AssertionError(f"{normalizer} has no reference here")
+    if not length > 0 or not known:
         return float("nan")
     return 100 * sum(distance(prediction[m], target[m]) for m in known) / len(known) / length
 
 
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
-def test_nme_equals_plain_loops(normalizer: Normalizer) -> None:
+def test_nme_equals_plain_loops(normalizer: str) -> None:
     target, prediction = faces()
+    boxes = boxes_of()
     target[2, 36] = np.nan  # no inter-ocular nor inter-pupil distance
     target[3, 36:48] = 50  # nor here, where it is 0
     target[4] = np.nan
     expected = [
-        one_face_nme(p, t, normalizer) if i != 4 else np.nan
-        for i, (p, t) in enumerate(zip(prediction, target, strict=True))
+        one_face_nme(p, t, normalizer, box) if i != 4 else np.nan
+        for i, (p, t, box) in enumerate(zip(prediction, target, boxes, strict=True))
     ]
-    nme = face_nme(landmark_errors(prediction, target, normalizer_lengths(target, SCHEME, normalizer)))
+    lengths = normalizer_lengths(target, SCHEME, normalizer, boxes)
+    nme = face_nme(landmark_errors(prediction, target, lengths))
     np.testing.assert_allclose(nme, expected, rtol=1e-12)
-    unscored = {4} if normalizer.startswith("box") else {2, 3, 4}
+    unscored = {4, 8} if normalizer.startswith("annotated") else {4} if normalizer.startswith("box") else {2, 3, 4}
     assert set(np.flatnonzero(np.isnan(nme))) == unscored
+
+
+def test_annotated_boxes_measure_by_hand() -> None:
+    marks = np.zeros((5, 68, 2))
+    boxes = np.array([[10, 20, 40, 60], [0, 0, 0, 40], [40, 60, 10, 20], [0, 0, np.nan, 9], [-5, -5, 11, 20.0]])
+    # The second has no width, the corners of the third are exchanged.
+    diagonal = normalizer_lengths(marks, SCHEME, "annotated_box_diagonal", boxes)
+    np.testing.assert_allclose(diagonal, [50, 40, np.nan, np.nan, np.hypot(16, 25)])
+    np.testing.assert_allclose(
+        normalizer_lengths(marks, SCHEME, "annotated_box_size", boxes), [1200**0.5, np.nan, np.nan, np.nan, 20]
+    )
+    with pytest.raises(ValueError, match="annotated_box_size needs annotated boxes; give boxes, or choose from inter"):
+        normalizer_lengths(marks, SCHEME, "annotated_box_size")
+    with pytest.raises(ValueError, match=r"expected boxes of shape \(5, 4\), got \(4, 4\)"):
+        normalizer_lengths(marks, SCHEME, "annotated_box_size", boxes[:4])
 
 
 def test_errors_are_missing_where_the_target_is() -> None:
@@ -109,10 +140,11 @@ def test_a_lost_prediction_is_infinitely_wrong() -> None:
 
 
 def test_normalizers_follow_the_scheme() -> None:
-    assert available_normalizers(SCHEME) == list(NORMALIZERS)
-    assert set(NORMALIZER_NAMES) == set(NORMALIZERS)
+    assert available_normalizers(SCHEME) == ["interocular", "interpupil", "box_diagonal", "box_size"]
+    assert available_normalizers(SCHEME, boxes=True) == list(NORMALIZERS)
     plain = generic_scheme(5)
     assert available_normalizers(plain) == ["box_diagonal", "box_size"]
+    assert available_normalizers(plain, boxes=True)[2:] == ["annotated_box_diagonal", "annotated_box_size"]
     for name in ("cofw29", "wflw98"):
         scheme = get_scheme(name)
         assert scheme.interpupil is not None
@@ -121,11 +153,23 @@ def test_normalizers_follow_the_scheme() -> None:
         (right,), (left,) = scheme.interpupil
         for normalizer, ends in (("interpupil", (right, left)), ("interocular", scheme.interocular)):
             expected = np.hypot(*(landmarks[:, ends[0]] - landmarks[:, ends[1]]).T)
-            np.testing.assert_allclose(normalizer_lengths(landmarks, scheme, normalizer), expected)  # type: ignore[arg-type]
+            np.testing.assert_allclose(normalizer_lengths(landmarks, scheme, normalizer), expected)
     with pytest.raises(ValueError, match="names no landmarks for interocular; choose from box_diagonal, box_size"):
         normalizer_lengths(np.zeros((1, 5, 2)), plain, "interocular")
-    with pytest.raises(ValueError, match="unknown normalizer 'pupils'; choose from interocular"):
-        normalizer_lengths(np.zeros((1, 68, 2)), SCHEME, "pupils")  # type: ignore[arg-type]
+    for wrong in ("pupils", "", "Interocular", "given"):
+        with pytest.raises(ValueError, match=f"unknown normalizer '{wrong}'; choose from interocular"):
+            normalizer_lengths(np.zeros((1, 68, 2)), SCHEME, wrong)
+        if wrong != "given":
+            with pytest.raises(ValueError, match=f"unknown normalizer '{wrong}'"):
+                NormalizedMeanError(SCHEME, wrong)
+
+
+def test_titles_speak_of_eyes_only_where_there_are_some() -> None:
+    assert normalizer_title("interocular", SCHEME) == "inter-ocular distance"
+    aerofoil = Scheme("aerofoil", 12, tuple(range(12)), interocular=(0, 11), interpupil=((1, 2), (3,)), noun="aerofoil")
+    assert normalizer_title("interocular", aerofoil) == "distance of landmarks 0 and 11"
+    assert normalizer_title("interpupil", aerofoil) == "distance of the middles of landmarks (1, 2) and (3,)"
+    assert normalizer_title("box_size", aerofoil) == "square root of the landmark box's area"
 
 
 def test_a_scheme_s_own_eyes_come_as_means_of_their_landmarks() -> None:
@@ -175,8 +219,8 @@ def test_curves_agree_with_counting(nme: Float, threshold: float) -> None:
     assert high - low <= 100 / 3000 + 1e-9
 
 
-@pytest.mark.parametrize("normalizer", NORMALIZERS)
-def test_metric_is_the_mean_over_faces_however_they_are_split(normalizer: Normalizer) -> None:
+@pytest.mark.parametrize("normalizer", LANDMARKS_ALONE)
+def test_metric_is_the_mean_over_faces_however_they_are_split(normalizer: str) -> None:
     target, prediction = faces(23)
     target[3] = np.nan
     target[4, 36:42] = target[4, 42:48]
@@ -319,6 +363,58 @@ def test_given_lengths() -> None:
         metrics["nme"].update(*pair)
     with pytest.raises(ValueError, match="'box_size' takes no lengths"):
         NormalizedMeanError(SCHEME, "box_size").update(*pair, lengths=torch.from_numpy(lengths))
+
+
+def test_annotated_boxes_normalise_the_classes_too() -> None:
+    target, prediction = faces()
+    boxes = boxes_of()
+    expected = by_functions(
+        landmark_errors(prediction, target, normalizer_lengths(target, SCHEME, "annotated_box_size", boxes))
+    )
+    metrics = every_metric("annotated_box_size")
+    for metric in metrics.values():
+        metric.update(torch.from_numpy(prediction), torch.from_numpy(target), boxes=torch.from_numpy(boxes))
+    assert_same({name: metric.compute() for name, metric in metrics.items()}, expected)
+    assert metrics["fr"].faces == 8
+    pair = torch.from_numpy(prediction), torch.from_numpy(target)
+    with pytest.raises(ValueError, match="'annotated_box_size' needs boxes in update"):
+        metrics["nme"].update(*pair)
+    with pytest.raises(ValueError, match="'box_size' takes no boxes in update"):
+        NormalizedMeanError(SCHEME, "box_size").update(*pair, boxes=torch.from_numpy(boxes))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"prediction": (1, 68, 2)}, r"prediction: expected shape \(3, 68, 2\) for a target .*, got \(1, 68, 2\)"),
+        ({"prediction": (3, 1, 2)}, r"prediction: expected shape \(3, 68, 2\) .*, got \(3, 1, 2\)"),
+        ({"prediction": (3, 136)}, r"prediction: expected shape \(3, 68, 2\) .*, got \(3, 136\)"),
+        ({"prediction": (3, 68, 4)}, r"prediction: .*, got \(3, 68, 4\)"),
+        ({"prediction": (68, 2)}, r"prediction: .*, got \(68, 2\)"),
+        (
+            {"target": (3, 136)},
+            r"target: expected shape \(N, 68, 2\) \(ibug68\), got \(3, 136\); give .view\(-1, 68, 2\)",
+        ),
+        ({"target": (3, 67, 2)}, r"target: expected shape \(N, 68, 2\) \(ibug68\), got \(3, 67, 2\)$"),
+        ({"target": (68, 2)}, r"target: expected shape .*, got \(68, 2\)$"),
+        ({"target": ()}, r"target: expected shape .*, got \(\)$"),
+        ({"visible": (68,)}, r"visible: expected shape \(3, 68\) for a target of shape \(3, 68, 2\), got \(68,\)"),
+        ({"visible": (3, 68, 2)}, r"visible: expected shape \(3, 68\) .*, got \(3, 68, 2\)"),
+        ({"lengths": (1,)}, r"lengths: expected shape \(3,\) .*, got \(1,\)"),
+        ({"lengths": (3, 1)}, r"lengths: expected shape \(3,\) .*, got \(3, 1\)"),
+        ({"lengths": ()}, r"lengths: expected shape \(3,\) .*, got \(\)"),
+        ({"boxes": (1, 4)}, r"boxes: expected shape \(3, 4\) .*, got \(1, 4\)"),
+    ],
+)
+def test_nothing_is_broadcast(changed: dict[str, tuple[int, ...]], message: str) -> None:
+    # An earlier version took one face for all of them, and one length.
+    given = {"prediction": (3, 68, 2), "target": (3, 68, 2), **changed}
+    normalizer = "given" if "lengths" in changed else "annotated_box_size" if "boxes" in changed else "interocular"
+    for metric in every_metric(normalizer, visible_only="visible" in changed).values():
+        with pytest.raises(ValueError, match=message):
+            metric.update(**{name: torch.ones(shape) for name, shape in given.items()})
+        assert metric.update_count == 1 or not metric.update_called
+        assert all(float(getattr(metric, state).sum()) == 0 for state in metric._defaults), "nothing was added"
 
 
 @pytest.mark.parametrize("metric", [FailureRate, AreaUnderCED])

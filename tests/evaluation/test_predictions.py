@@ -145,10 +145,65 @@ def test_several_faces_of_a_photograph_keep_their_order_in_our_own_files(tmp_pat
     landmarks = some_landmarks(faces)
     found = read_predictions(write_npz(tmp_path / "p.npz", faces, landmarks), faces)
     np.testing.assert_allclose(found.landmarks, landmarks, atol=1e-4)
-    table = write_csv(tmp_path / "p.csv", ["1", "2", "1"], landmarks)
-    assert "several predictions fit /a/1.jpg" in refused(table, faces)
-    table = write_csv(tmp_path / "p.csv", ["1", "2"], landmarks[:2])
-    assert "1 fits 2 faces of /a/1.jpg" in refused(table, faces)
+    assert found.by_overlap == 0
+
+
+def photographs_of_several() -> Annotations:
+    """Two photographs: three people in one, out of reading order, and one in the other."""
+    corners = np.array([[300.0, 20], [40, 200], [10, 10], [120, 25]])
+    landmarks = corners[:, None] + np.random.default_rng(3).uniform(0, 1, (4, 5, 2)) * (80, 110)
+    images = ["/a/crowd.jpg", "/a/one.jpg", "/a/crowd.jpg", "/a/crowd.jpg"]
+    return Annotations.create(images, landmarks, generic_scheme(5), source="several")
+
+
+def test_several_faces_of_a_photograph_are_matched_by_overlap(tmp_path: Path) -> None:
+    faces = photographs_of_several()
+    landmarks = some_landmarks(faces)
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
+        table = write_csv(tmp_path / "p.csv", [Path(faces.images[i]).stem for i in order], landmarks[order])
+        found = read_predictions(table, faces)
+        np.testing.assert_array_equal(found.landmarks, landmarks)
+        assert (found.by_overlap, found.unused, len(found.missing)) == (1, 0, 0)
+    # However bad it is, a prediction is somebody's where there are as many as faces.
+    wild = landmarks.copy()
+    wild[2] += 2000
+    table = write_csv(tmp_path / "p.csv", [Path(faces.images[i]).stem for i in (3, 1, 2, 0)], wild[[3, 1, 2, 0]])
+    np.testing.assert_array_equal(read_predictions(table, faces).landmarks, wild)
+    # Somebody who is not annotated, and a face that was not found.
+    extra = np.concatenate([landmarks, landmarks[:1] + np.array([500, 0])])
+    found = read_predictions(write_csv(tmp_path / "p.csv", ["crowd", "one", "crowd", "crowd", "crowd"], extra), faces)
+    np.testing.assert_array_equal(found.landmarks, landmarks)
+    assert found.unused == 1
+    table = write_csv(tmp_path / "p.csv", ["crowd", "one"], landmarks[[3, 1]])
+    assert "no prediction for 2 of 4 faces: /a/crowd.jpg, /a/crowd.jpg; add them" in refused(table, faces)
+    found = read_predictions(table, faces, complete=False)
+    assert found.missing.tolist() == [0, 2]
+    np.testing.assert_array_equal(found.landmarks[3], landmarks[3])
+    # Two predictions of one face: which one is meant?
+    twice = np.concatenate([landmarks, landmarks[:1] + 3])
+    table = write_csv(tmp_path / "p.csv", ["crowd", "one", "crowd", "crowd", "crowd"], twice)
+    assert "several predictions fit /a/crowd.jpg, such as crowd: two of them lie on one face; keep" in refused(
+        table, faces
+    )
+
+
+def test_what_predict_writes_for_two_people_is_scored(tmp_path: Path) -> None:
+    # `acrloss predict` names the files of one photograph NAME.pts, NAME_2.pts, …, by its own order of the faces.
+    images = ["/b/duo.jpg", "/b/duo.jpg", "/b/image_3.jpg", "/b/image_3_2.jpg"]
+    landmarks = np.random.default_rng(4).uniform(0, 60, (4, 5, 2)) + np.array([0, 200, 0, 5])[:, None, None]
+    faces = Annotations.create(images, landmarks, generic_scheme(5), source="duo")
+    guess = some_landmarks(faces)
+    # image_3_2 is a photograph of its own.
+    for name, row in (("duo", 1), ("duo_2", 0), ("image_3", 2), ("image_3_2", 3)):
+        write_pts(tmp_path / f"{name}.pts", guess[row])
+    found = read_predictions(tmp_path, faces)
+    np.testing.assert_allclose(found.landmarks, guess, atol=1e-6)
+    assert (found.by_overlap, found.unused) == (1, 0)
+    write_pts(tmp_path / "duo_3.pts", guess[0] + 900)
+    assert read_predictions(tmp_path, faces).unused == 1
+    # Without the first of them the name is another photograph's.
+    (tmp_path / "duo.pts").unlink()
+    assert "no prediction for 2 of 4 faces" in refused(tmp_path, faces)
 
 
 def test_references_that_are_no_files_match_too(tmp_path: Path) -> None:

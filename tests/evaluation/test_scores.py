@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
-from acrloss.evaluation.metrics import Normalizer
 from acrloss.evaluation.scores import THRESHOLDS, evaluate
 from acrloss.formats import read_annotations
 from acrloss.networks.landmark_net import LandmarkNet, create_model
@@ -58,7 +57,7 @@ def test_known_offsets_give_hand_computed_figures() -> None:
     # 5, 10 and 15 px off.
     predictions = faces.landmarks + np.array([[3.0, 4.0], [-6.0, 8.0], [9.0, -12.0]])[:, None]
     evaluation = evaluate(faces, predictions)
-    lengths: dict[Normalizer, float] = {
+    lengths: dict[str, float] = {
         "interocular": 100.0,
         "interpupil": 80.0,
         "box_diagonal": 150.0,
@@ -118,7 +117,7 @@ def test_faces_without_a_score_are_named_with_the_reason() -> None:
     predictions[2] = np.nan
     evaluation = evaluate(holed, predictions)
     no_eye, no_image = evaluation.unscored
-    assert no_eye == "b.jpg: its normaliser has no length"
+    assert no_eye == "b.jpg: its inter-ocular distance is not known"
     assert no_image.startswith("c.jpg: ")
     assert "image cannot be read" in no_image
     assert evaluation.score.faces == 1

@@ -177,7 +177,7 @@ def test_seeds_with_few_faces_count_for_what_they_have() -> None:
     easy = replace(result(1, [1.0, 5.0], method="m"), subsets=(frozenset({"full"}),) * 2)
     runs = {"a": [result(0, [8.0, 1.0]), easy], "b": [result(0, [6.0, 1.0], method="b")], "c": [easy]}
     _, header, rows = subset_table("d", runs)
-    assert header[1] == "hard (1 faces), NME %"
+    assert header[1] == "hard (1 face), NME %"
     assert rows[0][1:] == ["8.00", "–", "–"]
     assert rows[1][1:] == ["6.00", "-2.00 [-2.00, -2.00]", "-25.0"]
     assert rows[2][1:] == ["–", "–", "–"]
@@ -189,16 +189,14 @@ def test_differences_name_the_method_they_are_to() -> None:
     table = score_table("300-W", runs)
     assert table[1][3] == "difference to Wing"
     text = markdown_table(("x `y`", ["method", "a\n<b>"], [["a|b *c*", "1"]]))
-    assert text.splitlines() == ["x \\`y\\`", "", "| method | a \\<b> |", "| :-- | --: |", "| a\\|b \\*c\\* | 1 |"]
+    assert text.splitlines() == ["x \\`y\\`", "", "| method | a &lt;b&gt; |", "| :-- | --: |", "| a\\|b \\*c\\* | 1 |"]
 
 
 def test_subsets_are_scored_apart() -> None:
     runs = {m: [result(s, [nme, 1.0, 2.0], method=m) for s in (0, 1)] for m, nme in (("L2", 8.0), ("Wing", 6.0))}
     caption, header, rows = subset_table("300-W", runs)
     assert caption.startswith("300-W: subsets")
-    assert header == ["method", "hard (1 faces), NME %", "difference to L2", "in %"], (
-        "what holds all faces is no subset"
-    )
+    assert header == ["method", "hard (1 face), NME %", "difference to L2", "in %"], "what holds all faces is no subset"
     assert rows[0] == ["L2", "8.00 ± 0.00", "–", "–"]
     assert rows[1][:2] == ["Wing", "6.00 ± 0.00"]
     assert rows[1][2].startswith("-2.00 [")

@@ -4,12 +4,13 @@ Differences are to the first one, face by face, with 95 % bootstrap intervals. R
 along; prediction files in other forms, or faces with subsets, need --data.
 """
 
-import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from acrloss.commands.command_line import command_line, in_this_folder
 from acrloss.commands.data_options import add_data_arguments, choose_split, read_data
+from acrloss.commands.score_options import add_score_arguments, score_options
 from acrloss.commands.terminal import is_wide, notes, print_table, results_in
 
 
@@ -21,6 +22,7 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument(
         "--split", type=str | None, default=None, help='split of --data; "test" if the data has it, else all'
     )
+    add_score_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path("comparison"), help="folder of the results")
 
 
@@ -29,28 +31,29 @@ def run(parsed: Any) -> None:
     from acrloss.evaluation.predictions import read_predictions
     from acrloss.evaluation.predictions_file import read_scored_faces
     from acrloss.reports.comparison_report import shared_faces, subset_table, write_comparison
-    from acrloss.reports.tables import comparison_table
+    from acrloss.reports.tables import comparison_table, warning
 
-    _, values = parsed
+    parser, values = parsed
     paths = [Path(path) for path in values.runs]
     if values.data is None:
         annotations = read_scored_faces(paths[0])
     else:
         annotations = choose_split(read_data(values), values.split, values.data)
-    evaluations = compare(
-        annotations,
-        {
-            name: read_predictions(path, annotations, complete=False)
-            for name, path in zip(distinct_names(paths), paths, strict=True)
-        },
-    )
-    command = f"acrloss report {' '.join(shlex.quote(str(path)) for path in paths)}"
-    command += f" --data {shlex.quote(values.data)}" if values.data else ""
-    command += f" --split {shlex.quote(values.split)}" if values.split else ""
+    found = {
+        name: read_predictions(path, annotations, complete=False)
+        for name, path in zip(distinct_names(paths), paths, strict=True)
+    }
+    for name, predictions in found.items():
+        if predictions.by_overlap:
+            notes.print(f"{name}: in {predictions.by_overlap} images predictions were matched by their overlap")
+    evaluations = compare(annotations, found, **score_options(values))
+    command = in_this_folder(command_line("report", parser, values))
     report = write_comparison(Path(values.output), evaluations, annotations, command=command)
     notes.print(shared_faces(evaluations, annotations))
     print_table(*comparison_table(evaluations, intervals=is_wide()))
     print_table(*subset_table(evaluations))
+    for line in warning(*evaluations.values()):
+        notes.print(line, style="yellow", soft_wrap=True)
     results_in(report)
 
 

@@ -1,12 +1,14 @@
-"""95 % intervals of figures that are means over faces, by resampling the faces.
+"""95 % intervals by resampling: of figures that are means over faces, and of those that are means over seeds too.
 
 NME, failure rate and AUC are all means of one number of each face, and so is the difference of two predictors on the
-same faces; one function serves them all.
+same faces; `mean_intervals` serves them all. Where networks were trained with several seeds, `seed_mean_interval`
+draws seeds as well as faces.
 """
 
 import numpy as np
 
 from acrloss.arrays import Float
+from acrloss.evaluation.metrics import mean_known
 
 RESAMPLES = 2000
 # Faces drawn at a time; bounds memory to about 100 MB.
@@ -43,3 +45,29 @@ def mean_intervals(values: Float, *, resamples: int = RESAMPLES, seed: int = 0) 
         means[start : start + count] = np.where(sums[:, columns:] > 0, np.inf, sums[:, :columns] / faces)
     # No interpolation: between a finite and an infinite mean there is no number.
     return np.asarray(np.quantile(means, [0.025, 0.975], axis=0, method="inverted_cdf").T)
+
+
+def seed_mean_interval(table: Float) -> tuple[float, float, float]:
+    """Mean over seeds of the means over faces, and its 95 % percentile bootstrap interval over seeds and faces at once.
+
+    Each resample draws seeds, and faces, which are the same ones in every seed. With one seed the interval is over
+    faces alone.
+
+    Args:
+        table: (S, N), a row a seed, NaN where a seed does not have the face; each row has a number.
+
+    Returns:
+        Mean, lower and upper end.
+    """
+    seeds, faces = table.shape
+    known = np.isfinite(table)
+    values = np.where(known, table, 0)
+    rng = np.random.default_rng(0)
+    times = rng.multinomial(faces, np.full(faces, 1 / faces), RESAMPLES).astype(np.float64)
+    drawn = rng.integers(0, seeds, (RESAMPLES, seeds))
+    with np.errstate(invalid="ignore"):
+        # A draw may have no face of a seed that has few, and then says nothing about that seed.
+        by_seeds = (times @ values.T) / (times @ known.T.astype(np.float64))
+    means = mean_known(np.take_along_axis(by_seeds, drawn, axis=1), axis=1)
+    low, high = np.nanquantile(means, [0.025, 0.975])
+    return float((values.sum(axis=1) / known.sum(axis=1)).mean()), float(low), float(high)

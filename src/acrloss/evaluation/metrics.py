@@ -1,70 +1,22 @@
-"""The field's metrics, each with its normaliser: NME, failure rate, AUC and CED.
+"""The field's metrics: NME, failure rate, AUC and CED.
 
-NME of a face = mean over its annotated landmarks of the Euclidean error, over the normaliser, in %. The normalisers:
-
-- "interocular": distance between the outer corners of the eyes
-- "interpupil": distance between the pupils (means of the eyes' landmarks where the scheme marks no pupil); on the
-  same predictions about 1.4 times the inter-ocular figure
-- "box_diagonal": diagonal of the tight box around the annotated landmarks
-- "box_size": square root of the area of that box
-- "given" (the classes only): a length of each face that the caller passes
-
+NME of a face = mean over its annotated landmarks of the Euclidean error, over the normaliser, in %. What can normalise
+stands in `acrloss.evaluation.normalizers`; what is the mean over faces of something at a threshold of the NME, in
+`METRICS`.
 Exact definitions, and what makes figures of two papers differ, are in docs/metrics.md.
 
 `acrloss.evaluation.torch_metrics` has them as classes, for loops that see faces batch by batch.
 """
 
-from typing import Literal, get_args
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from acrloss.arrays import Float
-from acrloss.schemes import Scheme
-
-Normalizer = Literal["interocular", "interpupil", "box_diagonal", "box_size"]
-NORMALIZER_NAMES: dict[str, str] = {
-    "interocular": "inter-ocular distance",
-    "interpupil": "inter-pupil distance",
-    "box_diagonal": "diagonal of the landmark box",
-    "box_size": "square root of the landmark box's area",
-}
-
-
-def available_normalizers(scheme: Scheme) -> list[Normalizer]:
-    """The normalisers that `scheme` has the landmarks for, the field's usual one first."""
-    missing = {"interocular"} if scheme.interocular is None else set()
-    missing |= {"interpupil"} if scheme.interpupil is None else set()
-    return [name for name in get_args(Normalizer) if name not in missing]
-
-
-def normalizer_lengths(landmarks: ArrayLike, scheme: Scheme, normalizer: Normalizer) -> Float:
-    """(N,) length of `normalizer` on each annotated face (N, M, 2), in the landmarks' unit; NaN where it cannot be had.
-
-    Raises:
-        ValueError: the scheme has no landmarks for it, or there is no such normaliser.
-    """
-    points = np.asarray(landmarks, dtype=np.float64)
-    if normalizer not in get_args(Normalizer):
-        raise ValueError(f"unknown normalizer {normalizer!r}; choose from {', '.join(get_args(Normalizer))}")
-    if normalizer not in available_normalizers(scheme):
-        raise ValueError(
-            f"scheme {scheme.name} names no landmarks for {normalizer}; "
-            f"choose from {', '.join(available_normalizers(scheme))}"
-        )
-    if normalizer == "interocular":
-        assert scheme.interocular is not None
-        lengths = np.linalg.norm(points[:, scheme.interocular[0]] - points[:, scheme.interocular[1]], axis=-1)
-    elif normalizer == "interpupil":
-        assert scheme.interpupil is not None
-        right, left = (points[:, list(group)].mean(axis=1) for group in scheme.interpupil)
-        lengths = np.linalg.norm(right - left, axis=-1)
-    else:
-        known = np.isfinite(points).all(axis=-1, keepdims=True)
-        extent = np.where(known, points, -np.inf).max(axis=1) - np.where(known, points, np.inf).min(axis=1)
-        lengths = np.hypot(*extent.T) if normalizer == "box_diagonal" else np.sqrt(np.maximum(extent, 0).prod(axis=-1))
-    # A face whose normaliser has no length has no NME; it must not become infinite and swallow the mean.
-    return np.asarray(np.where(np.isfinite(lengths) & (lengths > 0), lengths, np.nan))
 
 
 def landmark_errors(prediction: ArrayLike, target: ArrayLike, lengths: ArrayLike) -> Float:
@@ -104,16 +56,42 @@ def face_areas(nme: Float, threshold: float) -> Float:
     return np.asarray(100 * np.maximum(0, 1 - nme / threshold))
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A metric that is the mean over faces of a number that each face's NME has at a threshold.
+
+    Attributes:
+        short: as tables and figures name it, before "@8".
+        meaning: what it is, for the documentation.
+        values: (N,) NME and the threshold, both in %, to (N,) numbers in %.
+    """
+
+    short: str
+    meaning: str
+    values: Callable[[Float, float], Float]
+
+
+METRICS: dict[str, Metric] = {
+    "failure_rate": Metric("FR", "failure rate: share of faces with NME > *t*", face_failures),
+    "auc": Metric("AUC", "∫₀ᵗ CED(*x*) d*x* / *t* = mean of max(0, 1 − NME/*t*) over faces", face_areas),
+}
+"""All that scores, prints or documents these goes by this table; a new one is a new row (docs/extend/metrics.md)."""
+
+
+def at_threshold(metric: str, nme: Float, threshold: float) -> float:
+    """A metric of `METRICS` in %; NaN faces are left out, and without any other the metric is NaN."""
+    nme = nme[~np.isnan(nme)]
+    return float(METRICS[metric].values(nme, threshold).mean()) if len(nme) else float("nan")
+
+
 def failure_rate(nme: Float, threshold: float) -> float:
     """Share of faces with NME > `threshold` (both in %), in %; NaN faces are left out."""
-    nme = nme[~np.isnan(nme)]
-    return float(face_failures(nme, threshold).mean()) if len(nme) else float("nan")
+    return at_threshold("failure_rate", nme, threshold)
 
 
 def area_under_ced(nme: Float, threshold: float) -> float:
     """Area under the CED from 0 to `threshold` over `threshold`, in %; exact, not sampled; NaN faces are left out."""
-    nme = nme[~np.isnan(nme)]
-    return float(face_areas(nme, threshold).mean()) if len(nme) else float("nan")
+    return at_threshold("auc", nme, threshold)
 
 
 def cumulative_error(nme: Float, grid: Float) -> Float:

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import posixpath
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float
 from acrloss.errors import DataError
-from acrloss.evaluation.scores import Evaluation
+from acrloss.evaluation.scores import Evaluation, Role
 from acrloss.files import write_atomic
 from acrloss.formats import csv
 from acrloss.formats.fields.values import numbers
@@ -30,7 +32,12 @@ from acrloss.schemes import Scheme
 
 Name = tuple[str, ...]
 
-_MAX_BYTES = 2_000_000_000
+_MAX_BYTES = 1_000_000_000
+# What is read of an archive; whatever else lies in it is left alone.
+_MEMBERS = ("images", "predictions", "landmarks", "visible", "boxes", "subsets", "splits", "scheme", "role")
+# What zipfile, zlib and NumPy's reader of headers raise on damaged bytes.
+_DAMAGE = (ValueError, TypeError, EOFError, OSError, KeyError, MemoryError, NotImplementedError, RuntimeError,
+           SyntaxError, OverflowError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 
 
 def read_scored_faces(path: str | Path) -> Annotations:
@@ -48,10 +55,22 @@ def read_scored_faces(path: str | Path) -> Annotations:
     images = [str(image) for image in arrays["images"].tolist()]
     try:
         scheme = Scheme.from_dict(json.loads(str(arrays["scheme"])))
-        subsets = None  # files of before subsets were kept
+        # Older files lack what was not kept then.
+        subsets, splits = None, None
         if "subsets" in arrays:
             subsets = [frozenset(filter(None, str(tags).split(";"))) for tags in arrays["subsets"].tolist()]
-        return Annotations.create(images, truth, scheme, visible=arrays["visible"], subsets=subsets, source=str(path))
+        if "splits" in arrays:
+            splits = [str(split) for split in arrays["splits"].tolist()]
+        return Annotations.create(
+            images,
+            truth,
+            scheme,
+            visible=arrays["visible"],
+            boxes=arrays.get("boxes"),
+            splits=splits,
+            subsets=subsets,
+            source=str(path),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{file}: does not say how its faces were annotated ({error}); give --data") from error
 
@@ -61,6 +80,8 @@ class Found:
     """The content of a file of predictions, K of them, in its own order.
 
     `ordered`: faces of one photograph come in the annotations' order. `truth`: the annotated landmarks, if there.
+    `suffixed`: a name that ends in _2, _3, … may be of another face of the photograph of the name before it.
+    `role`: of the faces, see `acrloss.evaluation.scores.Role`.
     """
 
     names: list[Name]
@@ -69,6 +90,8 @@ class Found:
     truth: Float | None = None
     ordered: bool = False
     numbered: bool = False
+    suffixed: bool = False
+    role: Role = "test"
 
 
 def read_found(path: Path) -> Found:
@@ -89,17 +112,20 @@ def _read_npz(path: Path) -> Found:
     arrays = _arrays(path)
     truth = _points(path, arrays, "landmarks") if "landmarks" in arrays else None
     names = [name_of(str(image)) for image in arrays["images"].tolist()]
-    return Found(names, _points(path, arrays, "predictions"), truth=truth, ordered=True)
+    said = str(arrays["role"]) if "role" in arrays else ""
+    role: Role = "validation" if said == "validation" else "training" if said == "training" else "test"
+    return Found(names, _points(path, arrays, "predictions"), truth=truth, ordered=True, role=role)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """The arrays of an .npz file: no pickled objects, and none larger than its bytes in the file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+            members = [member for member in archive.infolist() if member.filename.removesuffix(".npy") in _MEMBERS]
+            if sum(member.file_size for member in members) > _MAX_BYTES:
                 raise DataError(f"{path}: holds more than {_MAX_BYTES} bytes; these are no predictions")
             arrays = {}
-            for member in archive.infolist():
+            for member in members:
                 with archive.open(member) as file:
                     # NumPy allocates what a header asks for before it reads; so look at the header first.
                     version = npy.read_magic(file)
@@ -109,7 +135,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
                         raise ValueError(f"{member.filename} is no plain array")
                 with archive.open(member) as file:
                     arrays[member.filename.removesuffix(".npy")] = npy.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         if isinstance(error, DataError):
             raise
         reason = " ".join(str(error).split())
@@ -135,10 +161,10 @@ def _read_pts(path: Path) -> Found:
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".pts")
     if not files:
         raise DataError(f"{path}: neither predictions.npz nor .pts files in the folder")
-    return _stacked(
-        path, [str(file) for file in files], [name_of(file.relative_to(path).as_posix()) for file in files],
-        [read_pts(file) for file in files],
-    )  # fmt: skip
+    names = [name_of(file.relative_to(path).as_posix()) for file in files]
+    found = _stacked(path, [str(file) for file in files], names, [read_pts(file) for file in files])
+    found.suffixed = True
+    return found
 
 
 def _read_csv(path: Path) -> Found:
@@ -214,8 +240,11 @@ def write_predictions(path: Path, evaluation: Evaluation) -> Path:
         predictions=evaluation.predictions.astype(np.float32),
         landmarks=faces.landmarks.astype(np.float32),
         visible=faces.visible,
+        boxes=faces.boxes.astype(np.float32),
+        splits=np.array(faces.splits, dtype=str),
         subsets=np.array([";".join(sorted(tags)) for tags in faces.subsets]),
         scheme=json.dumps(faces.scheme.to_dict()),
         nme=evaluation.nme[evaluation.normalizer],
+        role=evaluation.role,
     )
     return write_atomic(path, buffer.getvalue())

@@ -4,7 +4,7 @@ They keep sums, so their memory does not grow with the faces, and faces may be s
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +12,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from acrloss.arrays import Float
-from acrloss.evaluation.metrics import (
-    Normalizer,
-    face_areas,
-    face_failures,
-    face_nme,
-    landmark_errors,
-    normalizer_lengths,
-)
+from acrloss.evaluation.metrics import face_areas, face_failures, face_nme, landmark_errors
+from acrloss.evaluation.normalizers import find_normalizer, normalizer_lengths
 from acrloss.schemes import Scheme
 
 
@@ -28,27 +22,33 @@ class LandmarkMetric(Metric):
 
     Args:
         scheme: of the landmarks.
-        normalizer: what errors are divided by; "given" takes a length of each face in `update`.
+        normalizer: what errors are divided by: a name in `acrloss.evaluation.normalizers.NORMALIZERS`; "given" takes a
+            length of each face in `update`.
         visible_only: leave hidden landmarks out; `update` then needs `visible`. Normalisers are still measured on
             all annotated landmarks.
         options: torchmetrics' own.
 
     Raises:
-        ValueError: the scheme has no landmarks for the normaliser.
+        ValueError: there is no such normaliser, or the scheme has no landmarks for it.
     """
 
     full_state_update = False
 
-    def __init__(
-        self, scheme: Scheme, normalizer: Normalizer | Literal["given"], *, visible_only: bool = False, **options: Any
-    ) -> None:
+    def __init__(self, scheme: Scheme, normalizer: str, *, visible_only: bool = False, **options: Any) -> None:
         super().__init__(**options)
+        self.needs_boxes = normalizer != "given" and find_normalizer(normalizer).needs == "boxes"
         if normalizer != "given":
-            normalizer_lengths(np.zeros((0, scheme.num_landmarks, 2)), scheme, normalizer)
+            boxes = np.zeros((0, 4)) if self.needs_boxes else None
+            normalizer_lengths(np.zeros((0, scheme.num_landmarks, 2)), scheme, normalizer, boxes)
         self.scheme, self.normalizer, self.visible_only = scheme, normalizer, visible_only
 
     def update(
-        self, prediction: Tensor, target: Tensor, visible: Tensor | None = None, lengths: Tensor | None = None
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        visible: Tensor | None = None,
+        lengths: Tensor | None = None,
+        boxes: Tensor | None = None,
     ) -> None:
         """Add faces.
 
@@ -57,19 +57,41 @@ class LandmarkMetric(Metric):
             target: (N, M, 2) of the same unit; NaN where missing.
             visible: (N, M) bool, for `visible_only`.
             lengths: (N,) of the same unit, for the normaliser "given"; a face without a positive one is left out.
+            boxes: (N, 4) annotated boxes x0, y0, x1, y1 of the same unit, for the normalisers that need them; a face
+                whose box is NaN is left out.
 
         Raises:
-            ValueError: what `visible_only` or the normaliser needs is not there, or lengths are not asked for.
+            ValueError: a shape is another, what `visible_only` or the normaliser needs is not there, or lengths or
+                boxes are not asked for.
         """
+        marks = self.scheme.num_landmarks
+        if target.ndim != 3 or tuple(target.shape[1:]) != (marks, 2):
+            flat = f"; give .view(-1, {marks}, 2)" if target.ndim == 2 and target.shape[1] == 2 * marks else ""
+            raise ValueError(
+                f"target: expected shape (N, {marks}, 2) ({self.scheme.name}), got {tuple(target.shape)}{flat}"
+            )
+        # Nothing is broadcast: one face scored against all would pass for a result.
+        faces = len(target)
+        shapes = {"prediction": (faces, marks, 2), "visible": (faces, marks), "lengths": (faces,), "boxes": (faces, 4)}
+        for (name, shape), values in zip(shapes.items(), (prediction, visible, lengths, boxes), strict=True):
+            if values is not None and tuple(values.shape) != shape:
+                raise ValueError(
+                    f"{name}: expected shape {shape} for a target of shape {tuple(target.shape)}, "
+                    f"got {tuple(values.shape)}"
+                )
+        for name, values, asked in (
+            ("lengths", lengths, self.normalizer == "given"),
+            ("boxes", boxes, self.needs_boxes),
+        ):
+            if (values is not None) != asked:
+                needs = "needs" if values is None else "takes no"
+                raise ValueError(f"normalizer {self.normalizer!r} {needs} {name} in update")
         truth = _array(target)
-        if (lengths is not None) != (self.normalizer == "given"):
-            needs = "needs" if lengths is None else "takes no"
-            raise ValueError(f"normalizer {self.normalizer!r} {needs} lengths in update")
         if lengths is not None:
             sizes = _array(lengths)
             sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
-        elif self.normalizer != "given":
-            sizes = normalizer_lengths(truth, self.scheme, self.normalizer)
+        else:
+            sizes = normalizer_lengths(truth, self.scheme, self.normalizer, None if boxes is None else _array(boxes))
         if self.visible_only:
             if visible is None:
                 raise ValueError("visible_only needs visible, (N, M), in update")
@@ -87,9 +109,7 @@ class MeanOverFaces(LandmarkMetric):
     total: Tensor
     faces: Tensor
 
-    def __init__(
-        self, scheme: Scheme, normalizer: Normalizer | Literal["given"], *, size: tuple[int, ...] = (), **options: Any
-    ) -> None:
+    def __init__(self, scheme: Scheme, normalizer: str, *, size: tuple[int, ...] = (), **options: Any) -> None:
         super().__init__(scheme, normalizer, **options)
         self.add_state("total", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("faces", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
@@ -120,9 +140,7 @@ class NormalizedMeanError(MeanOverFaces):
 class _AtThreshold(MeanOverFaces):
     """What takes a threshold on the NME, in %."""
 
-    def __init__(
-        self, scheme: Scheme, normalizer: Normalizer | Literal["given"], threshold: float, **options: Any
-    ) -> None:
+    def __init__(self, scheme: Scheme, normalizer: str, threshold: float, **options: Any) -> None:
         super().__init__(scheme, normalizer, **options)
         self.threshold = _positive(threshold)
 
@@ -148,9 +166,7 @@ class AreaUnderCED(_AtThreshold):
 class CumulativeError(MeanOverFaces):
     """The CED: share of faces (in %) with NME <= each value of `grid` (G,), in %; computes (G,)."""
 
-    def __init__(
-        self, scheme: Scheme, normalizer: Normalizer | Literal["given"], grid: Sequence[float], **options: Any
-    ) -> None:
+    def __init__(self, scheme: Scheme, normalizer: str, grid: Sequence[float], **options: Any) -> None:
         super().__init__(scheme, normalizer, size=(len(grid),), **options)
         self.grid = np.asarray(grid, dtype=np.float64)
 
@@ -165,7 +181,7 @@ class LandmarkError(LandmarkMetric):
     total: Tensor
     known: Tensor
 
-    def __init__(self, scheme: Scheme, normalizer: Normalizer | Literal["given"], **options: Any) -> None:
+    def __init__(self, scheme: Scheme, normalizer: str, **options: Any) -> None:
         super().__init__(scheme, normalizer, **options)
         size = scheme.num_landmarks
         self.add_state("total", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")

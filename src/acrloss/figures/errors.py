@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from acrloss.evaluation.metrics import area_under_ced, failure_rate
+from acrloss.evaluation.metrics import area_under_ced, cumulative_error, failure_rate
 from acrloss.figures.style import (
     BLUE,
     CYCLE,
@@ -70,13 +70,16 @@ def paired_differences(
     return figure
 
 
-def ced_curves(curves: Mapping[str, ArrayLike], *, normalizer: str, threshold: float = 10.0) -> Figure:
+def ced_curves(
+    curves: Mapping[str, ArrayLike], *, normalizer: str, threshold: float = 10.0, noun: str = "face"
+) -> Figure:
     """Cumulative error distribution: share of faces with an NME of at most x.
 
     Args:
         curves: name to the NME of each face in % of the normaliser, one or many; NaN faces are left out.
         normalizer: what the NME is divided by, e.g. "inter-ocular distance".
         threshold: in %; the legend gives FR (share of faces above it) and AUC (area below the curve to it).
+        noun: what one of them is called.
 
     Raises:
         ValueError: no curves, an empty curve or a threshold that is not positive.
@@ -92,14 +95,13 @@ def ced_curves(curves: Mapping[str, ArrayLike], *, normalizer: str, threshold: f
         nme = np.asarray(values, dtype=np.float64).ravel()
         nme = nme[~np.isnan(nme)]
         if not len(nme):
-            raise ValueError(f"ced_curves: {name!r} has no face with a known NME")
-        steps = np.sort(nme)
-        share = 100 * np.arange(1, len(nme) + 1) / len(nme)
-        shown = steps <= end
-        x = np.concatenate([[0.0], steps[shown], [end]])
-        y = np.concatenate([[0.0], share[shown], [100 * shown.mean()]])
+            raise ValueError(f"ced_curves: {name!r} has no {noun} with a known NME")
+        x = np.concatenate([[0.0], np.unique(nme[nme <= end]), [end]])
+        y = cumulative_error(nme, x)
+        plural = "" if len(nme) == 1 else "s"
         rate, area = failure_rate(nme, threshold), area_under_ced(nme, threshold)
-        label = f"{shown_name(name)}: NME {nme.mean():.2f} %, AUC {area:.1f} %, FR {rate:.1f} %  ({len(nme)} faces)"
+        label = f"{shown_name(name)}: NME {nme.mean():.2f} %, AUC {area:.1f} %, FR {rate:.1f} %  "
+        label += f"({len(nme):,} {noun}{plural})"
         style = STYLES[(index + index // len(CYCLE)) % len(STYLES)]
         ax.step(x, y, linestyle=style, where="post", lw=2, color=CYCLE[index % len(CYCLE)], label=label)
     ax.axvline(threshold, color=MUTED, lw=1, ls=(0, (2, 2)))
@@ -117,7 +119,7 @@ def ced_curves(curves: Mapping[str, ArrayLike], *, normalizer: str, threshold: f
         ax,
         "Cumulative error distribution",
         f"NME (% of {normalizer})",
-        "faces with at most this NME (%)",
+        f"{noun}s with at most this NME (%)",
     )
     ax.set_xlim(0, end)
     ax.set_ylim(0, 101)
@@ -143,12 +145,18 @@ def landmark_errors(mean_face: ArrayLike, errors: ArrayLike, scheme: Scheme, *, 
         normalizer: e.g. "inter-ocular distance".
     """
     face, level = checked_face(mean_face, scheme), checked_values(errors, scheme)
-    figure = new_figure(7.2, 6.2)
+    top = float(np.nanmax(level)) if np.isfinite(level).any() else 1.0
+    norm = Normalize(0, top if top > 0 else 1)
+    low, extent = face.min(0), np.maximum(np.ptp(face, axis=0), 1e-9 + 0.02 * np.ptp(face))
+    # Names stand where there is room: above and below what is wide, else on both sides. All in inches from here on.
+    wide = bool(extent[0] > 1.3 * extent[1])
+    scale = 5.4 / extent[0] if wide else min(5.0 / extent[1], 4.6 / extent[0])
+    room = np.array([0.4, 0.75] if wide else [1.25, 0.3])
+    size = extent * scale + 2 * room
+    figure = new_figure(size[0] + 1.3, size[1] + 0.7)
     ax = figure.subplots()
     draw_outline(ax, face, scheme, MUTED, 1.2)
-    top = float(np.nanmax(level)) if np.isfinite(level).any() else 1.0
     area = 18 + 150 * np.nan_to_num(level / top if top > 0 else level)
-    norm = Normalize(0, top if top > 0 else 1)
     ax.scatter(
         face[:, 0],
         face[:, 1],
@@ -160,31 +168,52 @@ def landmark_errors(mean_face: ArrayLike, errors: ArrayLike, scheme: Scheme, *, 
         linewidths=0.7,
         zorder=3,
     )
-    centre = face.mean(0)
-    for index in np.argsort(-np.nan_to_num(level, nan=-1))[:5]:
-        side = 1 if face[index, 0] >= centre[0] else -1
+    along, across = (0, 1) if wide else (1, 0)
+    named = [i for i in np.argsort(-np.nan_to_num(level, nan=-1))[:5].tolist() if np.isfinite(level[i])]
+    places: dict[int, tuple[tuple[float, float], int]] = {}
+    for side in (-1, 1):
+        here = [i for i in named if (face[i, across] >= low[across] + extent[across] / 2) == (side > 0)]
+        gap = (0.95 if wide else 0.24) / scale
+        for index, place in zip(*_spread(here, face[:, along], gap), strict=True):
+            edge = float(low[across] + extent[across] / 2 + side * (extent[across] / 2 + 0.3 / scale))
+            places[index] = ((place, edge) if wide else (edge, place)), side
+    for index in named:
+        at, side = places[index]
         ax.annotate(
             f"{index}: {level[index]:.1f} %",
             face[index],
-            xytext=(11 * side, 0),
+            xytext=at,
             fontsize=8.5,
             color=INK,
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
+            ha="center" if wide else "left" if side > 0 else "right",
+            va=("bottom" if side < 0 else "top") if wide else "center",
+            arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.7, "shrinkA": 1, "shrinkB": 4},
         )
-    style_face_axes(ax, "Error of each landmark on the mean face")
-    ax.margins(0.14, 0.06)
+    ax.set_xlim(low[0] - room[0] / scale, low[0] + extent[0] + room[0] / scale)
+    ax.set_ylim(low[1] + extent[1] + room[1] / scale, low[1] - room[1] / scale)
+    style_face_axes(ax, f"Error of each landmark on the mean {scheme.called}")
     colour_bar(figure, ax, norm, f"mean error (% of {normalizer})")
     return figure
 
 
-def region_bars(series: Mapping[str, Mapping[str, float]], *, normalizer: str) -> Figure:
+def _spread(indices: list[int], wanted: NDArray[np.float64], gap: float) -> tuple[list[int], list[float]]:
+    """Indices in the order of what they want, and places as near to that as a `gap` between any two allows."""
+    order = sorted(indices, key=lambda index: float(wanted[index]))
+    places: list[float] = []
+    for index in order:
+        places.append(max(float(wanted[index]), places[-1] + gap) if places else float(wanted[index]))
+    # Pushed to one side only, they would leave the figure there: half of it the other way.
+    back = max((place - float(wanted[index]) for index, place in zip(order, places, strict=True)), default=0.0) / 2
+    return order, [place - back for place in places]
+
+
+def region_bars(series: Mapping[str, Mapping[str, float]], *, normalizer: str, noun: str = "face") -> Figure:
     """Error per region of the face, one bar per region and series.
 
     Args:
         series: name (a run, a subset) to {region: mean error in % of the normaliser}.
         normalizer: e.g. "inter-ocular distance".
+        noun: what one of them is called.
 
     Raises:
         ValueError: no series or no regions.
@@ -206,7 +235,7 @@ def region_bars(series: Mapping[str, Mapping[str, float]], *, normalizer: str) -
             fontsize=8.5,
             color=INK,
         )
-    style_axes(ax, "Error of each region of the face", f"mean error (% of {normalizer})", "region")
+    style_axes(ax, f"Error of each region of the {noun}", f"mean error (% of {normalizer})", "region")
     ax.set_yticks(range(len(regions)), [shown_name(region) for region in regions])
     ax.invert_yaxis()
     ax.margins(x=0.1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,8 +26,22 @@ from acrloss.figures.style import (
     style_axes,
 )
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True)
+class _Panel:
+    """One of the panels of `learning_curves`.
+
+    Attributes:
+        title: above it.
+        label: of its y axis.
+        series: (key of the rows, name, colour) of each line.
+        scale: "log" where the first epochs would flatten the rest, or "zero" for an axis that starts there.
+    """
+
+    title: str
+    label: str
+    series: tuple[tuple[str, str, str], ...]
+    scale: Literal["log", "zero", "plain"]
 
 
 def learning_curves(rows: Sequence[Mapping[str, Any]], *, normalizer: str) -> Figure:
@@ -45,18 +60,19 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, normalizer: str) -> Fi
     epoch = _column(rows, "epoch")
     figure = new_figure(10, 6.4)
     axes = figure.subplots(2, 2, sharex=True).ravel()
-    panels: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
-        ("Training loss", "loss (its own unit)", (("train_loss", "training", BLUE),)),
-        (
+    panels = (
+        _Panel("Training loss", "loss (its own unit)", (("train_loss", "training", BLUE),), "log"),
+        _Panel(
             "Error",
             f"NME (% of {normalizer})",
             (("train_nme", "training", BLUE), ("val_nme", "validation", VERMILLION)),
+            "log",
         ),
-        ("Learning rate", "learning rate", (("learning_rate", "learning rate", GREEN),)),
-        ("Speed", "images per second", (("images_per_second", "images per second", PURPLE),)),
+        _Panel("Learning rate", "learning rate", (("learning_rate", "learning rate", GREEN),), "plain"),
+        _Panel("Speed", "images per second", (("images_per_second", "images per second", PURPLE),), "zero"),
     )
-    for ax, (title, label, series) in zip(axes, panels, strict=True):
-        for index, (key, name, colour) in enumerate(series):
+    for ax, panel in zip(axes, panels, strict=True):
+        for index, (key, name, colour) in enumerate(panel.series):
             values = _column(rows, key)
             if np.isfinite(values).any():
                 marker = "o" if len(rows) < 40 else ""
@@ -70,10 +86,11 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, normalizer: str) -> Fi
                     color=colour,
                     label=name,
                 )
-        logarithmic = title in ("Training loss", "Error") and log_if_wide(ax)
-        style_axes(ax, f"{title} (log scale)" if logarithmic else title, "", label)
-        if title == "Speed":
+        logarithmic = panel.scale == "log" and log_if_wide(ax)
+        style_axes(ax, f"{panel.title} (log scale)" if logarithmic else panel.title, "", panel.label)
+        if panel.scale == "zero":
             ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
+            ax.yaxis.set_major_formatter("{x:,g}")
     figure.align_ylabels()
     for ax in axes[2:]:
         ax.set_xlabel("epoch", color=INK)

@@ -144,7 +144,7 @@ def mean_and_modes(
                 ax,
                 f"{sigma:+g} \N{GREEK SMALL LETTER SIGMA}".replace("-", "\N{MINUS SIGN}")
                 if row == 0 and sigma
-                else "mean face"
+                else f"mean {scheme.called}"
                 if row == 0
                 else "",
             )
@@ -169,7 +169,7 @@ def smooth_faces(
     axes = figure.subplots(2, len(shares) + 1, sharex=True, sharey=True)
     for row, (rule, colour, _, text) in enumerate(_RULES):
         draw_outline(axes[row, 0], real, scheme, BLACK, 1.5)
-        style_face_axes(axes[row, 0], "real face" if row == 0 else "")
+        style_face_axes(axes[row, 0], f"real {scheme.called}" if row == 0 else "")
         axes[row, 0].set_ylabel(text, color=INK, fontsize=9.5)
         for column, share in enumerate(shares, start=1):
             ax = axes[row, column]

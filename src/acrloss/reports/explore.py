@@ -181,7 +181,7 @@ def _drawings(
         (
             "mean_and_modes",
             (
-                f"The mean of {len(framed)} faces (grey) moved along the first modes of the shape model, up to "
+                f"The mean of {scheme.count(len(framed))} (grey) moved along the first modes of the shape model, up to "
                 "three standard deviations (blue)."
             ),
             partial(shapes.mean_and_modes, model, scheme),
@@ -197,15 +197,15 @@ def _drawings(
         (
             "smooth_face",
             (
-                "Smooth-Face of one face of middling difficulty (coloured) over the real face (grey), for each "
-                "share and both rules; distances in % of the longer side of the face's box."
+                f"Smooth-Face of one {scheme.called} of middling difficulty (coloured) over the real one (grey), for "
+                "each share and both rules; distances in % of the longer side of its box."
             ),
             partial(shapes.smooth_faces, model, middle, scheme, shares),
         ),
         (
             "difficulty_on_mean_face",
             (
-                f"Mean difficulty Φ over {len(framed)} faces at {first} by either rule: of the x and the y "
+                f"Mean difficulty Φ over {scheme.count(len(framed))} at {first} by either rule: of the x and the y "
                 "coordinate and per landmark."
             ),
             partial(
@@ -268,7 +268,7 @@ def _photographs(
         )
 
     first, last = _percent(shares[0]), _percent(shares[-1])
-    order = "Faces from the easiest for the shape model (top) to the hardest (bottom)."
+    order = f"{scheme.called.capitalize()}s from the easiest for the shape model (top) to the hardest (bottom)."
     return [
         (
             "smooth_face_on_photographs",
@@ -293,6 +293,7 @@ def _photographs(
 
 def _page(annotations: Annotations, facts: dict[str, Any], figures: list[tuple[str, bytes]]) -> ReportContent:
     shares, modes, size = facts["shares"], facts["modes"], facts["coordinates"]
+    called = annotations.scheme.called
     header = ["share", "from epoch"]
     rows = [[_percent(share), f"{epoch}"] for share, epoch in zip(shares, facts["from_epoch"], strict=True)]
     for rule in RULES:
@@ -305,22 +306,22 @@ def _page(annotations: Annotations, facts: dict[str, Any], figures: list[tuple[s
             "Data and frame",
             (
                 f"{annotations.summary()}\nframe: {FRAME}\n"
-                f"faces left out of the fit for missing landmarks: {facts['faces_with_missing_landmarks']}"
+                f"{called}s left out of the fit for missing landmarks: {facts['faces_with_missing_landmarks']}"
             ),
         ),
-        ("Faces pictured", "\n".join(facts["pictured"]) or "none: no image could be read"),
+        (f"{called.capitalize()}s pictured", "\n".join(facts["pictured"]) or "none: no image could be read"),
     ]
     if left_out := [*annotations.skipped, *facts["passed_over"]]:
-        details.append((f"Faces skipped ({len(left_out)})", "\n".join(left_out)))
+        details.append((f"{called.capitalize()}s skipped ({len(left_out)})", "\n".join(left_out)))
     first = _percent(shares[0])
     span = f"{100 * shares[0]:g} to {_percent(shares[-1])}"
     return ReportContent(
         title=f"acrloss explore: {annotations.source}" if annotations.source else "acrloss explore",
         headline=f"{first} of the modes is k = {modes['count'][0]}, {first} of the variance k = {modes['variance'][0]}",
-        summary=f"The shape model of {facts['faces_fitted']} faces ({facts['scheme']}), and the difficulty Φ "
-        "and the losses that follow from it, before anything is trained.",
+        summary=f"The shape model of {annotations.scheme.count(facts['faces_fitted'])} ({facts['scheme']}), and the "
+        "difficulty Φ and the losses that follow from it, before anything is trained.",
         highlights=[
-            (f"{facts['faces_fitted']}", "faces in the shape model"),
+            (f"{facts['faces_fitted']:,}", f"{called}s in the shape model"),
             (f"{size}", f"coordinates of {size // 2} landmarks"),
             (f"{modes['count'][0]} → {modes['count'][-1]}", f"modes k by count, {span}"),
             (f"{modes['variance'][0]} → {modes['variance'][-1]}", f"modes k by variance, {span}"),

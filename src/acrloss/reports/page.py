@@ -13,9 +13,23 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from acrloss.files import write_atomic
+from acrloss.printable import printable
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """Caption, header, rows; every cell is text as it is to be shown."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side of which each can be enlarged.
+
+    Attributes:
+        title: what they are.
+        pictures: (caption, PNG or JPEG bytes).
+    """
+
+    title: str
+    pictures: Sequence[tuple[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -26,19 +40,29 @@ class ReportContent:
         title: what this is, e.g. "acrloss run: ACR loss on 300-W".
         headline: the main finding in one sentence, e.g.
             "inter-ocular NME 3.98 % on 554 faces (300-W common)".
-        summary: a paragraph below it: what was trained on what.
+        warnings: below it, what must be known before a figure is quoted.
+        summary: a paragraph below that: what was trained on what.
         highlights: (figure, its meaning) of the key figures, e.g. ("3.98 %", "inter-ocular NME, common").
         tables: (caption, header, rows); a column whose cells are numbers is set to the right.
+        facts: tables of what was trained on and how, after those.
+        links: (text, file beside the page), below the facts.
         figures: (caption, PNG or JPEG bytes).
+        galleries: photographs, after the figures.
+        lists: long tables, folded.
         details: (summary, text) of the folded sections: configuration, environment, how to reproduce.
     """
 
     title: str
     headline: str
+    warnings: Sequence[str] = ()
     summary: str = ""
     highlights: Sequence[tuple[str, str]] = ()
     tables: Sequence[Table] = ()
+    facts: Sequence[Table] = ()
+    links: Sequence[tuple[str, str]] = ()
     figures: Sequence[tuple[str, bytes]] = ()
+    galleries: Sequence[Gallery] = ()
+    lists: Sequence[Table] = ()
     details: Sequence[tuple[str, str]] = ()
 
 
@@ -67,20 +91,23 @@ def write_report(run_folder: str | Path, content: ReportContent, name: str = "re
 
 def render_report(content: ReportContent) -> str:
     """The page of `write_report` as text."""
-    for caption, header, rows in content.tables:
+    for caption, header, rows in (*content.tables, *content.facts, *content.lists):
         for row in rows:
             if len(row) != len(header):
                 raise ValueError(f"table {caption!r}: expected {len(header)} cells a row, got {len(row)}: {list(row)}")
     environment = Environment(
         loader=PackageLoader("acrloss.reports"),
         autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.tests["numeric"] = _is_numeric
+    environment.filters["parts"] = _parts
     pictures = _pair([_picture(caption, data) for caption, data in content.figures])
-    return environment.get_template("report.html.j2").render(content=content, pictures=pictures)
+    galleries = [(one.title, [_picture(caption, data) for caption, data in one.pictures]) for one in content.galleries]
+    return environment.get_template("report.html.j2").render(content=content, pictures=pictures, galleries=galleries)
 
 
 def _picture(caption: str, data: bytes) -> _Picture:
@@ -108,6 +135,13 @@ def _pair(pictures: list[_Picture]) -> list[_Picture]:
     return result
 
 
+def _parts(cell: str) -> tuple[str, str]:
+    """A figure and its interval, which goes below it so that wide tables fit; "" where there is none."""
+    match = _INTERVAL.fullmatch(cell)
+    return (match[1], match[2]) if match else (cell, "")
+
+
+_INTERVAL = re.compile(r"(\S+) (\[[-+\d.,\s]+\])")
 _NUMBER = re.compile(r"[-+±\u2212]?\d[\d.,\s]*(±\s*[\d.]+|\[[-+\d.,\s]+\])?\s*(%|s|ms|px|MB|MiB|images/s)?")
 
 

@@ -10,13 +10,16 @@ import numpy as np
 from acrloss import arrays
 from acrloss.crops.crop import apply_matrix
 from acrloss.errors import DataError
-from acrloss.evaluation.metrics import NORMALIZER_NAMES, mean_known
+from acrloss.evaluation.metrics import METRICS, mean_known
+from acrloss.evaluation.normalizers import normalizer_title
 from acrloss.evaluation.predictions_file import write_predictions
 from acrloss.evaluation.scores import Evaluation
 from acrloss.figures import draw, errors, learning, style
 from acrloss.files import write_atomic
 from acrloss.images import encode, read_image
-from acrloss.reports.page import ReportContent, write_report
+from acrloss.reports.data_facts import TrainingFacts, data_table, link_to_check
+from acrloss.reports.face_list import face_list, write_face_list
+from acrloss.reports.page import Gallery, ReportContent, write_report
 from acrloss.reports.tables import (
     comparison_table,
     normalizer_table,
@@ -24,10 +27,12 @@ from acrloss.reports.tables import (
     official_note,
     region_table,
     score_table,
+    warning,
 )
 from acrloss.shapes.shape_model import ShapeModel
 
 DRAWN_FACES = 12
+_TILE = 640
 
 
 def write_run_report(
@@ -37,8 +42,10 @@ def write_run_report(
     command: str,
     comparison: Mapping[str, Evaluation] | None = None,
     title: str | None = None,
+    baseline: Evaluation | None = None,
+    training: TrainingFacts | None = None,
 ) -> Path:
-    """Write evaluation.json, predictions.npz, figures/ and report.html into `folder`; returns the page's path.
+    """Write evaluation.json, predictions.npz, faces.csv, figures/ and report.html into `folder`; returns its path.
 
     Args:
         folder: a run folder; what it holds of config.yaml, environment.json, metrics.csv and shape_model.safetensors
@@ -47,14 +54,21 @@ def write_run_report(
         command: how to make the run again.
         comparison: other predictors on the same faces, by name, for a table and the CED.
         title: of the page; names the run folder if not given.
+        baseline: the mean shape of the training on the same faces: what any network must beat.
+        training: what the run was trained on, where that is known.
     """
     write_atomic(folder / "evaluation.json", json.dumps(evaluation.to_dict(), indent=2) + "\n")
     write_predictions(folder / "predictions.npz", evaluation)
-    figures = _figures(folder, evaluation, comparison or {})
+    write_face_list(folder / "faces.csv", evaluation)
+    rows = _metrics(folder / "metrics.csv")
+    shape_model = folder / "shape_model.safetensors"
+    model = ShapeModel.load(shape_model) if shape_model.is_file() else None
+    figures = _figures(evaluation, comparison or {}, rows, model)
     for name, (_, picture) in figures.items():
         write_atomic(folder / "figures" / name, picture)
+    galleries = _galleries(folder, evaluation)
     score, faces = evaluation.score, evaluation.annotations
-    name = NORMALIZER_NAMES[evaluation.normalizer]
+    name = normalizer_title(evaluation.normalizer, faces.scheme)
     details = [
         ("How to make this again", command),
         *((title, text) for title, file in (("Configuration", "config.yaml"), ("Environment", "environment.json"))
@@ -62,26 +76,48 @@ def write_run_report(
     ]  # fmt: skip
     left_out = dict.fromkeys([*faces.skipped, *_text(folder / "left_out.txt").splitlines(), *evaluation.unscored])
     if left_out:
-        details.append((f"{len(left_out)} faces left out, with reasons", "\n".join(left_out)))
-    tables = [score_table(evaluation, intervals=True), normalizer_table(evaluation), region_table(evaluation)]
+        details.append((f"{faces.scheme.count(len(left_out))} left out, with reasons", "\n".join(left_out)))
+    tables = [score_table(evaluation, intervals=True, baseline=baseline), normalizer_table(evaluation)]
+    if faces.scheme.regions:
+        tables.append(region_table(evaluation))
     if comparison:
         tables.insert(0, comparison_table({"this run": evaluation, **comparison}, intervals=True))
     if evaluation.occlusion is not None:
-        tables.insert(-1, occlusion_table(evaluation))
+        tables.append(occlusion_table(evaluation))
+    number = (
+        f"{official_note(score)} {faces.scheme.called}s" if official_note(score) else faces.scheme.count(score.faces)
+    )
+    links = [(f"All {faces.scheme.called}s with their errors (faces.csv)", "faces.csv")]
     content = ReportContent(
         title=title or f"acrloss run {folder.resolve().name}",
-        headline=f"NME {score.nme:.2f} % of the {name} on {official_note(score) or score.faces} faces",
+        headline=f"NME {score.nme:.2f} % of the {name} on {number}" if score.faces else "nothing could be scored",
+        warnings=warning(evaluation),
         summary=faces.summary(),
         highlights=[
             (f"{score.nme:.2f} %", f"NME, {name}"),
-            *((f"{value:.2f} %", f"FR@{t} %, {name}") for t, value in score.failure_rate.items()),
-            *((f"{value:.1f} %", f"AUC@{t} %, {name}") for t, value in score.auc.items()),
+            *(
+                (f"{value:.2f} %", f"{METRICS[metric].short}@{threshold} %, {name}")
+                for metric, values in score.metrics.items()
+                for threshold, value in values.items()
+            ),
         ],
         tables=tables,
+        facts=[data_table(evaluation, baseline, training, rows, model)],
+        links=[*links, *link_to_check(folder, faces)],
         figures=list(figures.values()),
+        galleries=galleries,
+        lists=[face_list(evaluation)],
         details=details,
     )
     return write_report(folder, content)
+
+
+def _metrics(path: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv; none where there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _text(path: Path) -> str:
@@ -89,15 +125,16 @@ def _text(path: Path) -> str:
 
 
 def _figures(
-    folder: Path, evaluation: Evaluation, comparison: Mapping[str, Evaluation]
+    evaluation: Evaluation,
+    comparison: Mapping[str, Evaluation],
+    rows: Sequence[Mapping[str, str]],
+    model: ShapeModel | None,
 ) -> dict[str, tuple[str, bytes]]:
-    """File name -> (caption, PNG or JPEG bytes)."""
+    """File name -> (caption, PNG bytes)."""
     scheme, usual = evaluation.annotations.scheme, evaluation.normalizer
-    name = NORMALIZER_NAMES[usual]
+    name, noun = normalizer_title(usual, scheme), scheme.called
     figures: dict[str, tuple[str, bytes]] = {}
-    if (folder / "metrics.csv").is_file():
-        with (folder / "metrics.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
+    if rows:
         figures["learning_curves.png"] = (
             "Learning curves",
             style.to_png(learning.learning_curves(rows, normalizer=name)),
@@ -111,26 +148,39 @@ def _figures(
             if s.normalizer == usual and s.faces
         }
     if any(np.isfinite(values).any() for values in curves.values()):
-        figures["cumulative_error.png"] = "Cumulative error", style.to_png(errors.ced_curves(curves, normalizer=name))
-    if (folder / "shape_model.safetensors").is_file():
-        mean_face = ShapeModel.load(folder / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
+        figure = errors.ced_curves(curves, normalizer=name, threshold=evaluation.thresholds[-1], noun=noun)
+        figures["cumulative_error.png"] = "Cumulative error", style.to_png(figure)
+    if model is not None:
+        mean_shape = model.mean.reshape(-1, 2).numpy()
         figure = errors.landmark_errors(
-            mean_face, mean_known(evaluation.errors[usual], axis=0), scheme, normalizer=name
+            mean_shape, mean_known(evaluation.errors[usual], axis=0), scheme, normalizer=name
         )
-        figures["landmark_errors.png"] = "Error of each landmark on the mean face", style.to_png(figure)
-    if scheme.regions:
-        regions = {s.subset: s.regions for s in evaluation.scores if s.normalizer == usual and s.faces}
-        figures["regions.png"] = "Error by region", style.to_png(errors.region_bars(regions, normalizer=name))
-    order = np.argsort(evaluation.nme[usual])
-    order = order[np.isfinite(evaluation.nme[usual][order])]
+        figures["landmark_errors.png"] = f"Error of each landmark on the mean {noun}", style.to_png(figure)
+    regions = {s.subset: s.regions for s in evaluation.scores if s.normalizer == usual and s.faces}
+    if scheme.regions and regions:
+        figures["regions.png"] = (
+            "Error by region",
+            style.to_png(errors.region_bars(regions, normalizer=name, noun=noun)),
+        )
+    return figures
+
+
+def _galleries(folder: Path, evaluation: Evaluation) -> list[Gallery]:
+    """The worst and the best faces, also as sheets in figures/."""
+    nme, called = evaluation.nme[evaluation.normalizer], evaluation.annotations.scheme.called
+    order = np.argsort(nme)
+    order = order[np.isfinite(nme[order])]
+    galleries = []
     for title, stem, chosen in (
-        ("Worst faces: prediction blue, annotation yellow", "worst_faces", order[::-1][:DRAWN_FACES]),
-        ("Best faces: prediction blue, annotation yellow", "best_faces", order[:DRAWN_FACES]),
+        (f"Worst {called}s: prediction blue, annotation yellow", "worst_faces", order[::-1][:DRAWN_FACES]),
+        (f"Best {called}s: prediction blue, annotation yellow", "best_faces", order[:DRAWN_FACES]),
     ):
         pictures, captions = _face_pictures(evaluation, chosen.tolist())
         if pictures:
-            figures[f"{stem}.jpg"] = title, encode.encode_jpeg(draw.contact_sheet(pictures, captions))
-    return figures
+            write_atomic(folder / "figures" / f"{stem}.jpg", encode.encode_jpeg(draw.contact_sheet(pictures, captions)))
+            encoded = [encode.encode_jpeg(picture, 82) for picture in pictures]
+            galleries.append(Gallery(title, list(zip(captions, encoded, strict=True))))
+    return galleries
 
 
 def _face_pictures(evaluation: Evaluation, chosen: Sequence[int]) -> tuple[list[arrays.Image], list[str]]:
@@ -142,7 +192,7 @@ def _face_pictures(evaluation: Evaluation, chosen: Sequence[int]) -> tuple[list[
         except DataError:
             continue
         truth = evaluation.annotations.landmarks[i]
-        tile, matrix = draw.face_tile(image, truth)
+        tile, matrix = draw.face_tile(image, truth, _TILE)
         pictures.append(
             draw.draw_landmarks(
                 tile,

@@ -29,6 +29,8 @@ class Scheme:
         contours: polylines for drawing, each (landmarks, closed).
         profile: the landmarks are of half a face: its mirror image is the other profile, so that no face can show
             whether flip pairs are right.
+        noun: what one of these is called in reports, such as "hand"; its plural ends in s. Where it is not given,
+            "face" if the scheme has eyes or is a profile, else "object".
 
     Raises:
         ValueError: a field contradicts another; the message names the scheme.
@@ -42,6 +44,7 @@ class Scheme:
     regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
     contours: tuple[tuple[tuple[int, ...], bool], ...] = ()
     profile: bool = False
+    noun: str = ""
 
     def __post_init__(self) -> None:
         if self.num_landmarks < 1:
@@ -70,6 +73,16 @@ class Scheme:
         if self.interocular is not None and self.interocular[0] == self.interocular[1]:
             raise ValueError(f"scheme {self.name}: interocular needs two different landmarks, got {self.interocular}")
 
+    @property
+    def called(self) -> str:
+        """What one of these is called: `noun`, or what follows from the landmarks."""
+        eyes = self.interocular is not None or self.interpupil is not None
+        return self.noun or ("face" if eyes or self.profile else "object")
+
+    def count(self, number: int) -> str:
+        """So many of them in words: "1 face", "5,200 objects"."""
+        return f"{number:,} {self.called}{'' if number == 1 else 's'}"
+
     def permute(self, landmarks: Landmarks) -> Landmarks:
         """Reorder landmarks (..., M, 2), array or tensor, of a mirrored face; x is not mirrored here."""
         shape = tuple(landmarks.shape)  # type: ignore[attr-defined]
@@ -90,6 +103,7 @@ class Scheme:
             "contours": [{"points": list(points), "closed": closed} for points, closed in self.contours],
             # Only where it is said, so that older versions read the files of all other schemes.
             **({"profile": True} if self.profile else {}),
+            **({"noun": self.noun} if self.noun else {}),
         }
 
     @classmethod
@@ -115,6 +129,9 @@ class Scheme:
         profile = values.get("profile", False)
         if not isinstance(profile, bool):
             raise ValueError(f"key 'profile' must be true or false, got {reprlib.repr(profile)}")
+        noun = values.get("noun", "")
+        if not isinstance(noun, str) or len(noun) > 40:
+            raise ValueError(f"key 'noun' must be a text of at most 40 characters, got {reprlib.repr(noun)}")
         interocular = _optional_indices(values, "interocular")
         if interocular is not None and len(interocular) != 2:
             raise ValueError(f"key 'interocular' must hold two landmarks, got {reprlib.repr(interocular)}")
@@ -135,6 +152,7 @@ class Scheme:
             },
             contours=tuple(_contour(item) for item in _list(values.get("contours") or [], "contours")),
             profile=profile,
+            noun=noun,
         )
 
 

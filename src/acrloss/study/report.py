@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,22 @@ from matplotlib.figure import Figure
 
 from acrloss.figures import errors, learning, style
 from acrloss.files import write_atomic
+from acrloss.printable import printable
 from acrloss.reports.page import ReportContent, Table, write_report
+from acrloss.reports.tables import headline
 from acrloss.study.results import Result
 from acrloss.study.study_file import Study
 from acrloss.study.tables import (
     by_method,
     difficulty_table,
     escape_markdown,
+    faces_of,
     markdown_table,
     mean_nme,
     normalizer_name,
+    noun_of,
     paired_difference,
+    ranking_of,
     region_table,
     score_table,
     subset_table,
@@ -33,27 +39,32 @@ def write_study_report(
     tables: list[Table] = []
     figures: list[tuple[str, bytes]] = []
     headlines = []
+    roles: set[str] = set()
     for data in study.data:
         here = by_method(study, results, data)
         if not here:
             continue
-        best = min(here, key=lambda m: mean_nme(here[m]))
-        mean = mean_nme(here[best])
-        headlines.append(f"{data}: {best} has the lowest NME, {mean:.2f} % of the {normalizer_name(here)}")
+        nme = {method: mean_nme(runs) for method, runs in here.items()}
+        headlines.append(f"{data}: {headline(ranking_of(here), nme, normalizer_name(here), faces_of(here))}")
+        roles |= {result.role for runs in here.values() for result in runs}
         tables += [score_table(data, here), subset_table(data, here), region_table(data, here)]
         tables += [difficulty_table(data, here)]
         if len(here) > 1:
-            caption = f"{data}: differences to {next(iter(here))}, face by face"
+            caption = f"{data}: differences to {next(iter(here))}, {noun_of(here)} by {noun_of(here)}"
             figures.append((caption, style.to_png(difference_figure(here))))
         figures.append((f"{data}: cumulative error, all seeds", style.to_png(ced_figure(here))))
         figures.append((f"{data}: learning", style.to_png(learning_figure(here))))
     details = [("How to make this again", command), ("Study", study.text)]
     if failed:
         details.insert(0, (f"{len(failed)} runs failed", "\n".join(failed)))
-    which = "validation" if study.score == "val" else "test"
+    which = "validation" if study.score == "val" or "validation" in roles else "test"
+    chosen = (
+        "these faces chose each run's epoch, so that the error on new ones is larger: good for choosing between methods"
+    )
     content = ReportContent(
         title=f"acrloss study {study.name}",
         headline="; ".join(headlines) or "no run is done",
+        warnings=[f"VALIDATION, NOT TEST: {chosen}; score 'test' once, at the end"] if which == "validation" else [],
         summary=f"{len(results)} of {len(study.runs)} runs are done, scored on the {which} faces. Differences are "
         "face by face and seed by seed, with 95 % bootstrap intervals over faces and seeds.",
         tables=[table for table in tables if table[2]],
@@ -74,7 +85,7 @@ def difference_figure(methods: dict[str, list[Result]]) -> Figure:
 def ced_figure(methods: dict[str, list[Result]]) -> Figure:
     """The cumulative error of each method, over the faces of all seeds."""
     curves = {method: np.concatenate([r.nme for r in runs]) for method, runs in methods.items()}
-    return errors.ced_curves(curves, normalizer=normalizer_name(methods))
+    return errors.ced_curves(curves, normalizer=normalizer_name(methods), noun=noun_of(methods))
 
 
 def learning_figure(methods: dict[str, list[Result]]) -> Figure:
@@ -84,10 +95,18 @@ def learning_figure(methods: dict[str, list[Result]]) -> Figure:
 
 
 def _markdown(content: ReportContent) -> str:
-    parts = [f"# {escape_markdown(content.title)}", escape_markdown(content.headline) + ".", content.summary]
-    parts += [markdown_table(table) for table in content.tables]
+    parts = [f"# {escape_markdown(content.title)}", escape_markdown(content.headline) + "."]
+    parts += [f"**{escape_markdown(line)}**" for line in content.warnings]
+    parts += [content.summary, *(markdown_table(table) for table in content.tables)]
     for summary, text in content.details:
-        # Longer than any fence in the text.
-        fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
-        parts.append(f"{summary}:\n\n{fence}text\n{text.rstrip()}\n{fence}")
+        parts.append(f"{escape_markdown(summary)}:\n\n{_verbatim(printable(text).rstrip())}")
     return "\n\n".join(parts) + "\n"
+
+
+def _verbatim(text: str) -> str:
+    """A block of text as it is; as HTML where it holds tags, which not everything that shows Markdown leaves alone."""
+    if "<" in text:
+        return f"<pre>{escape(text, quote=False)}</pre>"
+    # Longer than any fence in the text.
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return f"{fence}text\n{text}\n{fence}"

@@ -11,21 +11,18 @@ from typing import Any
 import numpy as np
 
 from acrloss.arrays import Float
-from acrloss.crops.crop import CropSpec, lay_into_frame
 from acrloss.errors import DataError
-from acrloss.evaluation.metrics import mean_known
+from acrloss.evaluation.normalizers import find_normalizer, normalizer_title
 from acrloss.evaluation.predictions import read_predictions
 from acrloss.evaluation.predictions_file import read_scored_faces
-from acrloss.evaluation.scores import Evaluation, evaluate
+from acrloss.evaluation.scores import evaluate
 from acrloss.files import write_atomic
+from acrloss.reports.by_difficulty import errors_by_difficulty
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.study.study_file import Run, Study, run_key
 
 FORMAT, VERSION = "acrloss-study-results", 1
 _MAX_BYTES = 200_000_000
-# Modes of the shape model whose residual tells a landmark's difficulty: those agree best with networks' errors.
-_MODES = 4
-_BINS = 5
 _CURVES = ("train_nme", "val_nme")
 
 
@@ -46,6 +43,9 @@ class Result:
         seconds: how long the run took, with interruptions left out.
         environment: versions and machine.
         fingerprint: of the data it was trained on, which need not be on this machine any more.
+        role: what the scored faces were to the training, see `acrloss.evaluation.scores.Role`; "" where unknown.
+        noun: what one of them is called.
+        title: of the normaliser, where they are no faces; "" is its own.
     """
 
     run: Run
@@ -59,13 +59,18 @@ class Result:
     seconds: float
     environment: dict[str, Any]
     fingerprint: str | None
+    role: str = ""
+    noun: str = "face"
+    title: str = ""
 
 
 def result_of(run: Run) -> Result:
     """The figures of a run that was trained here."""
     folder = run.folder / "train"
     faces = read_scored_faces(folder)
-    evaluation = evaluate(faces, read_predictions(folder, faces).landmarks)
+    found = read_predictions(folder, faces)
+    evaluation = evaluate(faces, found.landmarks)
+    noun = faces.scheme.called
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return Result(
@@ -75,11 +80,14 @@ def result_of(run: Run) -> Result:
         evaluation.normalizer,
         evaluation.nme[evaluation.normalizer],
         evaluation.score.regions,
-        _errors_by_difficulty(evaluation, ShapeModel.load(folder / "shape_model.safetensors")),
+        errors_by_difficulty(evaluation, ShapeModel.load(folder / "shape_model.safetensors")),
         {name: np.array([float(row[name]) for row in rows]) for name in _CURVES},
         float(json.loads((run.folder / "done.json").read_text())["seconds"]),
         json.loads((folder / "environment.json").read_text()),
         run.fingerprint,
+        found.role,
+        noun,
+        "" if noun == "face" else normalizer_title(evaluation.normalizer, faces.scheme),
     )
 
 
@@ -103,6 +111,8 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
                 "regions": dict(zip(result.regions, _short(result.regions.values()), strict=True)),
                 "by_difficulty": _short(result.by_difficulty),
                 **{name: _short(values) for name, values in result.curves.items()},
+                **({"role": result.role} if result.role else {}),
+                **({"noun": result.noun, "title": result.title} if result.noun != "face" else {}),
             }
         )
     # A line a run or list of faces, so that versions can be compared.
@@ -178,6 +188,8 @@ def _result(run: Run, item: dict[str, Any], images: list[str], members: dict[str
     nme = np.array(item["nme"], dtype=np.float64)
     if nme.shape != (len(images),):
         raise ValueError(f"{len(images)} faces with {nme.size} figures")
+    normalizer = str(item["normalizer"])
+    find_normalizer(normalizer)
     tags: list[set[str]] = [set() for _ in images]
     for tag, numbers in members.items():
         for number in numbers:
@@ -186,7 +198,7 @@ def _result(run: Run, item: dict[str, Any], images: list[str], members: dict[str
         run,
         tuple(images),
         tuple(map(frozenset, tags)),
-        str(item["normalizer"]),
+        normalizer,
         nme,
         dict(zip(item["regions"], np.array([*item["regions"].values()], dtype=np.float64).tolist(), strict=True)),
         np.array(item["by_difficulty"], dtype=np.float64),
@@ -194,6 +206,9 @@ def _result(run: Run, item: dict[str, Any], images: list[str], members: dict[str
         float(item["seconds"]),
         dict(item["environment"]),
         item["fingerprint"],
+        str(item.get("role", "")),
+        str(item.get("noun", "face")),
+        str(item.get("title", "")),
     )
 
 
@@ -206,18 +221,3 @@ def _below(image: str, source: str) -> str:
     path, root = Path(image).absolute(), Path(source).absolute()
     root = root.parent if root.is_file() else root
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else image
-
-
-def _errors_by_difficulty(evaluation: Evaluation, model: ShapeModel) -> Float:
-    faces = evaluation.annotations
-    # The shape model is of crops; faces are laid into its frame by their tight box.
-    mean = model.mean.reshape(-1, 2).numpy()
-    low, high = mean.min(axis=0), mean.max(axis=0)
-    squares = CropSpec(enlargement=1.0).squares(faces.landmark_boxes())
-    framed = lay_into_frame(faces.landmarks, squares, (high - low).max(), (low + high) / 2)
-    smooth = model.smooth(framed, min(_MODES, len(model.eigenvalues)))
-    residual = np.linalg.norm(np.asarray(smooth) - framed, axis=-1)
-    errors = evaluation.errors[evaluation.normalizer]
-    known = np.isfinite(residual) & np.isfinite(errors)
-    order = np.argsort(residual[known], kind="stable")
-    return np.array([mean_known(part, axis=0) for part in np.array_split(errors[known][order], _BINS)])

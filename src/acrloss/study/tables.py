@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from acrloss.arrays import Float
-from acrloss.evaluation.bootstrap import RESAMPLES
-from acrloss.evaluation.metrics import NORMALIZER_NAMES, area_under_ced, failure_rate, mean_known
-from acrloss.evaluation.scores import THRESHOLDS
+from acrloss.evaluation.bootstrap import seed_mean_interval
+from acrloss.evaluation.comparison import Ranking, rank
+from acrloss.evaluation.metrics import METRICS, at_threshold
+from acrloss.evaluation.normalizers import NORMALIZERS
+from acrloss.evaluation.scores import THRESHOLDS, Interval
+from acrloss.printable import printable
 from acrloss.reports.page import Table
 from acrloss.study.results import Result
 from acrloss.study.study_file import Study
@@ -19,9 +22,8 @@ from acrloss.study.study_file import Study
 def paired_difference(method: Sequence[Result], reference: Sequence[Result]) -> tuple[float, float, float]:
     """Mean NME of a method less that of the reference over the seeds that both have, and its 95 % interval.
 
-    Percentile bootstrap over faces and seeds at once: each resample draws seeds, and faces, which are the same ones in
-    every seed where seeds share them. Seeds without a known face do not count. NaN without a common seed; with one seed
-    the interval is over faces alone.
+    The interval is over faces and seeds at once, see `seed_mean_interval`. Seeds without a known face do not count. NaN
+    without a common seed.
     """
     by_seed = {result.run.seed: result for result in reference}
     pairs = [(m, by_seed[m.run.seed]) for m in method if m.run.seed in by_seed]
@@ -34,17 +36,7 @@ def paired_difference(method: Sequence[Result], reference: Sequence[Result]) -> 
     table = np.full((len(pairs), len(images)), np.nan)
     for row, (m, r) in zip(table, pairs, strict=True):
         row[[place[image] for image in m.images]] = m.nme - r.nme
-    known = np.isfinite(table)
-    values = np.where(known, table, 0)
-    rng = np.random.default_rng(0)
-    times = rng.multinomial(len(images), np.full(len(images), 1 / len(images)), RESAMPLES).astype(np.float64)
-    drawn = rng.integers(0, len(pairs), (RESAMPLES, len(pairs)))
-    with np.errstate(invalid="ignore"):
-        # A draw may have no face of a seed that has few, and then says nothing about that seed.
-        by_seeds = (times @ values.T) / (times @ known.T.astype(np.float64))
-    means = mean_known(np.take_along_axis(by_seeds, drawn, axis=1), axis=1)
-    low, high = np.nanquantile(means, [0.025, 0.975])
-    return float((values.sum(axis=1) / known.sum(axis=1)).mean()), float(low), float(high)
+    return seed_mean_interval(table)
 
 
 def by_method(study: Study, results: Sequence[Result], data: str) -> dict[str, list[Result]]:
@@ -58,13 +50,14 @@ def score_table(data: str, methods: dict[str, list[Result]]) -> Table:
     reference = next(iter(methods.values()))
     rows = []
     for method, runs in methods.items():
-        metrics = [_over_seeds([failure_rate(r.nme, t) for r in runs]) for t in THRESHOLDS]
-        metrics += [_over_seeds([area_under_ced(r.nme, t) for r in runs]) for t in THRESHOLDS]
+        metrics = [_over_seeds([at_threshold(name, r.nme, t) for r in runs]) for name in METRICS for t in THRESHOLDS]
         minutes = np.mean([r.seconds for r in runs]) / 60
         rows.append([method, str(len(runs)), *_nme_cells(runs, reference), *metrics, f"{minutes:.1f}"])
     header = ["method", "seeds", "NME %", f"difference to {next(iter(methods))}", "in %"]
-    header += [f"FR@{t:g} %" for t in THRESHOLDS] + [f"AUC@{t:g} %" for t in THRESHOLDS]
-    caption = f"{data}: {_faces(methods)} faces, % of the {normalizer_name(methods)}, mean ± sd over seeds"
+    header += [f"{metric.short}@{t:g} %" for metric in METRICS.values() for t in THRESHOLDS]
+    caption = f"{data}: {faces_of(methods)}, % of the {normalizer_name(methods)}, mean ± sd over seeds"
+    if any(result.role == "validation" for runs in methods.values() for result in runs):
+        caption += f"; validation {noun_of(methods)}s: they chose the epoch"
     return caption, [*header, "minutes a run"], rows
 
 
@@ -81,16 +74,19 @@ def subset_table(data: str, methods: dict[str, list[Result]]) -> Table:
         # A seed may hold out no face of a small subset.
         parts = {method: [part for part in runs if len(part.nme)] for method, runs in parts.items()}
         reference = next(iter(parts.values()))
-        header += [f"{tag} ({_faces(parts)} faces), NME %", f"difference to {next(iter(parts))}", "in %"]
+        header += [f"{tag} ({faces_of(parts)}), NME %", f"difference to {next(iter(parts))}", "in %"]
         for row, runs in zip(rows, parts.values(), strict=True):
             row += _nme_cells(runs, reference)
     return f"{data}: subsets, % of the {normalizer_name(methods)}", header, rows if tags else []
 
 
-def _faces(methods: dict[str, list[Result]]) -> str:
-    """How many faces were scored, from the fewest in a run to the most."""
+def faces_of(methods: dict[str, list[Result]]) -> str:
+    """How many faces were scored, from the fewest in a run to the most: "543 faces", "76 to 80 faces"."""
     counts = sorted({len(result.nme) for runs in methods.values() for result in runs})
-    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    if not counts:
+        return "0 faces"
+    several = f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"
+    return f"{several} {noun_of({'': [r for runs in methods.values() for r in runs]})}{'' if counts == [1] else 's'}"
 
 
 def _nme_cells(runs: Sequence[Result], reference: Sequence[Result]) -> list[str]:
@@ -139,7 +135,23 @@ def difficulty_table(data: str, methods: dict[str, list[Result]]) -> Table:
 
 
 def normalizer_name(methods: dict[str, list[Result]]) -> str:
-    return NORMALIZER_NAMES[next(iter(methods.values()))[0].normalizer]
+    first = next(iter(methods.values()))[0]
+    return first.title or NORMALIZERS[first.normalizer].title
+
+
+def noun_of(methods: dict[str, list[Result]]) -> str:
+    """What one of the things is called that were scored."""
+    return next(iter(methods.values()))[0].noun
+
+
+def ranking_of(methods: dict[str, list[Result]]) -> Ranking:
+    """Which method is best, and which are not told apart from it."""
+
+    def difference(method: str, best: str) -> tuple[float, Interval]:
+        mean, low, high = paired_difference(methods[method], methods[best])
+        return mean, (low, high)
+
+    return rank({method: mean_nme(runs) for method, runs in methods.items()}, difference)
 
 
 def mean_nme(results: Sequence[Result]) -> float:
@@ -161,5 +173,6 @@ def markdown_table(table: Table) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """The text so that nothing in it is Markdown, in one line: names are a user's."""
-    return re.sub(r"([\\`*_|<])", r"\\\1", " ".join(text.split()))
+    """The text so that nothing in it is Markdown or HTML, in one line: names are a user's."""
+    text = " ".join(printable(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_|])", r"\\\1", text).replace("](", "]\\(")

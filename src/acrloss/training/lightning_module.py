@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import Metric
 
 from acrloss.errors import DataError
-from acrloss.evaluation.metrics import available_normalizers
+from acrloss.evaluation.normalizers import available_normalizers
 from acrloss.evaluation.torch_metrics import NormalizedMeanError
 from acrloss.losses import ACRLoss, LandmarkLoss
 from acrloss.networks.landmark_net import LandmarkNet
