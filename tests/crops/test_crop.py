@@ -242,8 +242,23 @@ def test_boxes_come_from_landmarks_or_from_the_data() -> None:
     marks = np.array([[[1.0, 2.0], [5.0, 9.0]], [[0.0, 0.0], [np.nan, np.nan]]])
     given_boxes = np.array([[0.0, 0, 10, 10], [1, 1, 2, 2]])
     faces = annotations(marks, given_boxes)
-    np.testing.assert_array_equal(CropSpec(box="landmarks").boxes(faces), [[1, 2, 5, 9], [0, 0, 0, 0]])
+    # One landmark of two does not show where the face is.
+    np.testing.assert_array_equal(CropSpec(box="landmarks").boxes(faces), [[1, 2, 5, 9], [1, 1, 2, 2]])
     np.testing.assert_array_equal(CropSpec(box="annotated").boxes(faces), given_boxes)
+    np.testing.assert_array_equal(CropSpec().boxes(annotations(marks)), [[1, 2, 5, 9], [0, 0, 0, 0]])
+
+
+def test_the_annotated_box_stands_in_where_too_few_landmarks_are_known() -> None:
+    marks = np.random.default_rng(0).uniform(10, 90, (4, 9, 2))
+    marks[0, 2:] = np.nan  # two landmarks
+    marks[1, 3:] = np.nan  # three
+    marks[2] = (50, 60)  # all on one point
+    tight = annotations(marks).landmark_boxes()
+    given_boxes = np.tile([0.0, 0, 100, 100], (4, 1))
+    found = CropSpec().boxes(annotations(marks, given_boxes))
+    np.testing.assert_array_equal(found, [given_boxes[0], tight[1], given_boxes[2], tight[3]])
+    given_boxes[0] = np.nan
+    np.testing.assert_array_equal(CropSpec().boxes(annotations(marks, given_boxes))[0], tight[0])
 
 
 def test_faces_without_a_box_are_named() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.commands.data_options import add_data_arguments, read_data
-from acrloss.commands.terminal import progress, results_in
+from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
@@ -28,12 +28,15 @@ def run(parsed: Any) -> None:
     from acrloss.crops.dataset import LandmarkDataset
     from acrloss.figures.draw import contact_sheet, draw_landmarks
     from acrloss.images.encode import save_png
+    from acrloss.training.shape import mirror_notes
 
     parser, values = parsed
     ready = parser.instantiate_classes(values)
     if values.faces < 1 or values.versions < 1:
         raise DataError("--faces and --versions must be at least 1")
     annotations = read_data(values)
+    for note in mirror_notes(annotations, ready.augmentation):
+        notes.print(note, markup=False, soft_wrap=True)
     chosen = np.random.default_rng(values.seed).permutation(len(annotations))[: values.faces]
     plain = LandmarkDataset(annotations, ready.crop)
     changed = LandmarkDataset(annotations, ready.crop, ready.augmentation, values.seed)

@@ -15,6 +15,7 @@ from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
 
 BoxSource = Literal["landmarks", "annotated"]
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class CropSpec:
 
     Attributes:
         size: side of the square crop, in pixels of the network's input.
-        box: what the crop is made from: "landmarks", the tight box around the landmarks, or "annotated", the box that
-            came with the data.
+        box: what the crop is made from: "landmarks", the tight box around the landmarks (the annotated box for faces of
+            which too few are known), or "annotated", the box that came with the data.
         enlargement: side of the crop over the longer side of the box.
     """
 
@@ -50,7 +51,14 @@ class CropSpec:
         Raises:
             DataError: `box` is "annotated" and faces have none, or "landmarks" and faces have no landmark.
         """
-        boxes = annotations.landmark_boxes() if self.box == "landmarks" else annotations.boxes
+        boxes = annotations.boxes
+        if self.box == "landmarks":
+            boxes = annotations.landmark_boxes()
+            # Two landmarks of many, or several on one point, do not show where the face is.
+            known = (~np.isnan(annotations.landmarks).any(axis=-1)).sum(axis=1)
+            vague = (known < min(_FEW, annotations.scheme.num_landmarks)) | ((boxes[:, :2] == boxes[:, 2:]).all(axis=1))
+            vague &= np.isfinite(annotations.boxes).all(axis=1) & (annotations.scheme.num_landmarks > 1)
+            boxes = np.where(vague[:, None], annotations.boxes, boxes)
         missing = np.flatnonzero(~np.isfinite(boxes).all(axis=1))
         if missing.size:
             lack, remedy = {

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -17,6 +18,7 @@ from acrloss.crops.crop import CropSpec, compose, crop_matrix, invert_matrix, to
 from acrloss.crops.patch import cut_patch, patch_reach
 from acrloss.errors import DataError
 from acrloss.images import NO_IMAGE
+from acrloss.schemes import Scheme
 
 # OpenCV's threads do not survive the fork into a loader's workers, which would wait for ever for their end when they
 # ask for fewer (`limit_worker_threads`). So they are ended before any fork; either side begins them anew when needed.
@@ -63,12 +65,17 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
         keep: bool = True,
     ) -> None:
-        """`keep` holds decoded patches in memory for the next epoch (up to `PATCH_BYTES`)."""
+        """`keep` holds decoded patches in memory for the next epoch (up to `PATCH_BYTES`).
+
+        Faces of a scheme without flip pairs are not mirrored.
+        """
         if without := next((image for image in annotations.images if image.startswith(NO_IMAGE)), None):
             raise DataError(
                 f"{annotations.source or without.removeprefix(NO_IMAGE)}: annotations only, without images; "
                 "a network can be neither trained nor tested on them, but predictions can be scored"
             )
+        if augmentation is not None and augmentation.mirror and not annotations.scheme.has_flip_pairs:
+            augmentation = replace(augmentation, mirror=0.0)
         self.annotations = annotations
         self.crop = crop
         self.augmentation = augmentation
@@ -145,6 +152,14 @@ class EpochSampler(Sampler[tuple[int, int]]):
         # Processes must take the same number of steps: the first faces fill the last round up.
         for index in np.resize(order, len(self) * self.processes)[self.rank :: self.processes]:
             yield self.epoch, int(index)
+
+
+def not_mirrored(scheme: Scheme) -> str:
+    """Why faces of a scheme without flip pairs are not mirrored, and how they could be."""
+    return (
+        f"scheme {scheme.name} has no flip pairs, so no face is mirrored in training; "
+        "acrloss data flip finds the pairs of symmetric landmarks"
+    )
 
 
 def limit_worker_threads(_: int) -> None:

@@ -17,7 +17,7 @@ from acrloss.formats.face import Face
 from acrloss.images import NO_IMAGE, image_size
 from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
-from acrloss.schemes.mirror import check_flip
+from acrloss.schemes.mirror import FACES_FOR_CHECK, check_flip
 
 Repeated = Literal["last", "keep", "error"]
 
@@ -25,8 +25,6 @@ Repeated = Literal["last", "keep", "error"]
 _MAX_FACES_PER_IMAGE = 1000
 # Two faces of one picture whose landmark boxes overlap by more are one face that was annotated twice.
 _SAME_FACE_OVERLAP = 0.5
-# Fewer faces need not hold symmetric ones to judge flip pairs by.
-_FACES_FOR_FLIP_CHECK = 50
 _ENOUGH_FOR_FLIP_CHECK = 2000
 
 
@@ -69,7 +67,7 @@ def collect(
     missing = np.isnan(landmarks[..., 0] + landmarks[..., 1])
     landmarks[missing] = np.nan
     complete = landmarks[~missing.any(axis=-1)]
-    if len(complete) >= _FACES_FOR_FLIP_CHECK:
+    if len(complete) >= FACES_FOR_CHECK:
         try:
             check_flip(scheme, complete[:: 1 + len(complete) // _ENOUGH_FOR_FLIP_CHECK])
         except DataError as error:

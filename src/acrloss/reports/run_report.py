@@ -32,6 +32,7 @@ from acrloss.reports.tables import (
 from acrloss.shapes.shape_model import ShapeModel
 
 DRAWN_FACES = 12
+_FILES = (("Configuration", "config.yaml"), ("Environment", "environment.json"), ("Notes on the training", "notes.txt"))
 _TILE = 640
 
 
@@ -71,7 +72,7 @@ def write_run_report(
     name = normalizer_title(evaluation.normalizer, faces.scheme)
     details = [
         ("How to make this again", command),
-        *((title, text) for title, file in (("Configuration", "config.yaml"), ("Environment", "environment.json"))
+        *((title, text) for title, file in _FILES
           if (text := _text(folder / file))),
     ]  # fmt: skip
     left_out = dict.fromkeys([*faces.skipped, *_text(folder / "left_out.txt").splitlines(), *evaluation.unscored])

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from acrloss.errors import DataError
 from acrloss.schemes.scheme import Scheme
 
+FACES_FOR_CHECK = 50
+"""Fewer complete faces need not hold symmetric ones to judge flip pairs by."""
+
 Complex = NDArray[np.complex128]
 
 # How far a landmark of the mirrored mean may lie from its partner, in root mean square radii of the shape.

@@ -83,6 +83,11 @@ class Scheme:
         """So many of them in words: "1 face", "5,200 objects"."""
         return f"{number:,} {self.called}{'' if number == 1 else 's'}"
 
+    @property
+    def has_flip_pairs(self) -> bool:
+        """Whether any landmarks change places in a mirror; without, mirrored faces would have wrong landmarks."""
+        return self.flip != tuple(range(self.num_landmarks))
+
     def permute(self, landmarks: Landmarks) -> Landmarks:
         """Reorder landmarks (..., M, 2), array or tensor, of a mirrored face; x is not mirrored here."""
         shape = tuple(landmarks.shape)  # type: ignore[attr-defined]

@@ -25,7 +25,8 @@ from acrloss.shapes.difficulty import (
     input_eps,
     smooth_faces,
 )
-from acrloss.shapes.landmarks import Kind, Landmarks, as_landmarks, like
+from acrloss.shapes.incomplete import estimate_moments
+from acrloss.shapes.landmarks import Kind, Landmarks, as_landmarks, like, visible
 
 _FORMAT = "acrloss.shape_model"
 _VERSION = "1"
@@ -70,8 +71,9 @@ class ShapeModel:
         eigenvalues: (R,) variances over N - 1 along the modes, positive. R <= min(N - 1, D): rounding noise
             is dropped.
         num_landmarks: M.
-        num_faces: N, complete faces that were fitted.
-        num_skipped: faces left out because landmarks were missing (NaN).
+        num_faces: N, faces that were fitted.
+        num_skipped: faces left out because landmarks were missing (NaN), or others suffice.
+        num_completed: those of the N whose missing landmarks were estimated.
 
     Raises:
         ValueError: tensors that do not belong together or are not finite, falling and orthonormal.
@@ -83,6 +85,7 @@ class ShapeModel:
     num_landmarks: int
     num_faces: int
     num_skipped: int = 0
+    num_completed: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("mean", "components", "eigenvalues"):
@@ -103,21 +106,23 @@ class ShapeModel:
         gram = self.components.T @ self.components
         if float((gram - torch.eye(rank, dtype=torch.float64)).abs().max()) > 1e-6:
             raise ValueError("components: expected orthonormal columns")
-        if self.num_faces < 2 or self.num_skipped < 0:
+        if self.num_faces < 2 or self.num_skipped < 0 or not 0 <= self.num_completed <= self.num_faces:
             raise ValueError(
-                f"expected num_faces >= 2 and num_skipped >= 0, got {self.num_faces} and {self.num_skipped}"
+                f"expected num_faces >= 2, num_skipped >= 0 and num_completed of the faces, got {self.num_faces}, "
+                f"{self.num_skipped} and {self.num_completed}"
             )
 
     @classmethod
     def fit(cls, landmarks: Landmarks | Iterable[Landmarks]) -> ShapeModel:
         """Fit to faces (N, M, d): an array, a tensor or an iterable of batches.
 
-        Batches are read once and in constant memory. Faces with a missing landmark (NaN) are left out and
-        counted in `num_skipped`.
+        Batches are read once. Where more faces are complete than a face has coordinates they alone are fitted, in
+        constant memory, and those with a missing landmark (NaN) are counted in `num_skipped`. Where fewer are, all take
+        part (at most 2,000): what is missing is estimated from what is there (`acrloss.shapes.incomplete`).
 
         Raises:
             TypeError, ValueError: wrong type or shape, batches of different shapes, infinite coordinates,
-                fewer than two complete faces, or faces that are all the same.
+                fewer than two faces, a landmark that is missing in all of them, or faces that are all the same.
         """
         batches = [landmarks] if isinstance(landmarks, Tensor | np.ndarray) else landmarks
         if not isinstance(batches, Iterable):
@@ -125,6 +130,8 @@ class ShapeModel:
         moments: _Moments | None = None
         shape: tuple[int, ...] | None = None
         skipped = 0
+        # Faces with any landmark, until it is clear that the complete ones suffice.
+        seen: list[Tensor] = []
         for number, batch in enumerate(batches):
             faces = as_landmarks(batch, f"landmarks, batch {number}").detach().to("cpu", torch.float64)
             shape = shape or tuple(faces.shape[1:])
@@ -139,21 +146,39 @@ class ShapeModel:
                 raise ValueError(
                     f"landmarks, batch {number}: face {face} has an infinite coordinate; mark missing landmarks as NaN"
                 )
-            faces = faces.flatten(1)
+            # A landmark of which one coordinate is missing is missing as a whole.
+            faces = torch.where(visible(faces), faces, torch.nan).flatten(1)
             complete = faces[~faces.isnan().any(dim=1)]
             skipped += len(faces) - len(complete)
             if len(complete):
                 part = _Moments.of(complete)
                 moments = part if moments is None else moments.combine(part)
-        if shape is None or moments is None or moments.num_faces < 2:
-            found = 0 if moments is None else moments.num_faces
+            if moments is not None and moments.num_faces > faces.shape[1]:
+                seen.clear()
+            else:
+                seen.append(faces[~faces.isnan().all(dim=1)])
+        found = 0 if moments is None else moments.num_faces
+        usable = torch.cat(seen) if seen else torch.empty(0, 0)
+        if shape is None or (found < 2 and len(usable) < 2):
             raise ValueError(
                 f"a shape model needs at least 2 complete faces, got {found} (and {skipped} with missing landmarks)"
             )
-        return cls._from_moments(moments, shape[0], skipped)
+        if moments is not None and (len(usable) in (0, found)):
+            return cls._from_moments(moments, shape[0], skipped)
+        nowhere = usable.isnan().all(dim=0).view(shape).any(dim=1).nonzero()[:, 0].tolist()
+        if nowhere:
+            raise ValueError(
+                f"{_landmarks_text(nowhere)} missing in every face; leave what no face has out of the scheme"
+            )
+        estimate = estimate_moments(usable)
+        moments = _Moments(estimate.num_faces, estimate.mean, estimate.scatter)
+        skipped += found - estimate.num_faces
+        return cls._from_moments(moments, shape[0], skipped, estimate.num_completed)
 
     @classmethod
-    def _from_moments(cls, moments: _Moments, num_landmarks: int, num_skipped: int) -> ShapeModel:
+    def _from_moments(
+        cls, moments: _Moments, num_landmarks: int, num_skipped: int, num_completed: int = 0
+    ) -> ShapeModel:
         size = len(moments.mean)
         ascending, vectors = torch.linalg.eigh(moments.scatter / (moments.num_faces - 1))
         eigenvalues, components = ascending.flip(0), vectors.flip(1)
@@ -168,7 +193,8 @@ class ShapeModel:
         magnitude = components.abs()
         leading = (magnitude >= magnitude.amax(dim=0) * (1 - 1e-6)).to(torch.uint8).argmax(dim=0)
         signs = torch.where(components[leading, torch.arange(rank)] < 0, -1.0, 1.0)
-        return cls(moments.mean, components * signs, eigenvalues, num_landmarks, moments.num_faces, num_skipped)
+        counts = (moments.num_faces, num_skipped, num_completed)
+        return cls(moments.mean, components * signs, eigenvalues, num_landmarks, *counts)
 
     def merge(self, *others: ShapeModel) -> ShapeModel:
         """The model of all faces together: the same as one fit of them, to rounding error.
@@ -179,15 +205,16 @@ class ShapeModel:
         Raises:
             ValueError: models of another number of landmarks or coordinates.
         """
-        moments, skipped = self._moments(), self.num_skipped
+        moments, skipped, completed = self._moments(), self.num_skipped, self.num_completed
         for other in others:
             if (other.num_landmarks, len(other.mean)) != (self.num_landmarks, len(self.mean)):
                 raise ValueError(
                     f"merge: expected models of {self.num_landmarks} landmarks "
                     f"({len(self.mean)} coordinates), got {other.num_landmarks} ({len(other.mean)})"
                 )
-            moments, skipped = moments.combine(other._moments()), skipped + other.num_skipped
-        return self._from_moments(moments, self.num_landmarks, skipped)
+            moments = moments.combine(other._moments())
+            skipped, completed = skipped + other.num_skipped, completed + other.num_completed
+        return self._from_moments(moments, self.num_landmarks, skipped, completed)
 
     def _moments(self) -> _Moments:
         scatter = (self.components * (self.eigenvalues * (self.num_faces - 1))) @ self.components.T
@@ -278,6 +305,7 @@ class ShapeModel:
             "num_landmarks": str(self.num_landmarks),
             "num_faces": str(self.num_faces),
             "num_skipped": str(self.num_skipped),
+            "num_completed": str(self.num_completed),
         }
         tensors = {"mean": self.mean, "components": self.components, "eigenvalues": self.eigenvalues}
         return write_atomic(path, safetensors.torch.save(tensors, metadata))
@@ -307,6 +335,8 @@ class ShapeModel:
                 int(metadata["num_landmarks"]),
                 int(metadata["num_faces"]),
                 int(metadata["num_skipped"]),
+                # Older files have none.
+                int(metadata.get("num_completed", "0")),
             )
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}; {remedy}") from error
@@ -314,3 +344,10 @@ class ShapeModel:
             raise
         except (safetensors.SafetensorError, KeyError, ValueError) as error:
             raise DataError(f"{path}: not a valid shape model ({error}); {remedy}") from error
+
+
+def _landmarks_text(numbers: list[int]) -> str:
+    """The landmarks as the subject of a sentence: "landmark 5 is", "landmarks 5, 7 and 9 are"."""
+    if len(numbers) == 1:
+        return f"landmark {numbers[0]} is"
+    return f"landmarks {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} are"

@@ -17,7 +17,7 @@ from acrloss.evaluation.predictions import read_predictions
 from acrloss.evaluation.predictions_file import read_scored_faces
 from acrloss.evaluation.scores import evaluate
 from acrloss.files import write_atomic
-from acrloss.reports.by_difficulty import errors_by_difficulty
+from acrloss.reports.by_difficulty import BINS, errors_by_difficulty
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.study.study_file import Run, Study, run_key
 
@@ -71,6 +71,9 @@ def result_of(run: Run) -> Result:
     found = read_predictions(folder, faces)
     evaluation = evaluate(faces, found.landmarks)
     noun = faces.scheme.called
+    # Faces without any variation make none.
+    path = folder / "shape_model.safetensors"
+    model = ShapeModel.load(path) if path.is_file() else None
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return Result(
@@ -80,7 +83,7 @@ def result_of(run: Run) -> Result:
         evaluation.normalizer,
         evaluation.nme[evaluation.normalizer],
         evaluation.score.regions,
-        errors_by_difficulty(evaluation, ShapeModel.load(folder / "shape_model.safetensors")),
+        errors_by_difficulty(evaluation, model) if model else np.full(BINS, np.nan),
         {name: np.array([float(row[name]) for row in rows]) for name in _CURVES},
         float(json.loads((run.folder / "done.json").read_text())["seconds"]),
         json.loads((folder / "environment.json").read_text()),

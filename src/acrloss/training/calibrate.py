@@ -120,8 +120,13 @@ def fit_landmark_boxes(network: LandmarkNet, annotations: Annotations) -> None:
 
     Needed to crop anew around landmarks that were just found.
     """
-    if network.crop.box != "landmarks":
-        network.box_maps["landmarks"] = fit_box_map(annotations.landmark_boxes(), network.crop.boxes(annotations))
+    if network.crop.box == "landmarks":
+        return
+    tight, wanted = annotations.landmark_boxes(), network.crop.boxes(annotations)
+    # Of a single landmark, or of several on a line, the box has no size that another could be told from.
+    sized = (tight[:, 2:] > tight[:, :2]).all(axis=1)
+    if sized.any():
+        network.box_maps["landmarks"] = fit_box_map(tight[sized], wanted[sized])
 
 
 def detected_boxes(

@@ -9,7 +9,7 @@ from acrloss.training.config import TrainConfig
 
 
 def create_criterion(
-    config: TrainConfig, shape_model: ShapeModel, crop: CropSpec, eyes: tuple[int, int] | None
+    config: TrainConfig, shape_model: ShapeModel | None, crop: CropSpec, eyes: tuple[int, int] | None
 ) -> LandmarkLoss:
     """The loss that `config` names; the input size and the eyes that its unit may need are filled in.
 

@@ -1,8 +1,9 @@
 """The epochs of a training: from annotated faces to networks, logs and a checkpoint in the run folder.
 
 They leave `environment.json`, `shape_model.safetensors`, `best.safetensors` and `last.safetensors` (networks),
-`last.ckpt` (all that resuming needs), `metrics.csv`, `log/` (TensorBoard) and `left_out.txt`, a line for each face that
-could not be used. What comes before and after is in `acrloss.training.run`.
+`last.ckpt` (all that resuming needs), `metrics.csv`, `log/` (TensorBoard), `left_out.txt`, a line for each face that
+could not be used, and `notes.txt`, what was done otherwise than usual. What comes before and after is in
+`acrloss.training.run`.
 """
 
 import json
@@ -22,12 +23,10 @@ from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
 from acrloss.annotations import Annotations
-from acrloss.crops.crop import normalized_landmarks
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.networks.landmark_net import create_model
-from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training.checkpoint import AtomicCheckpointIO, check_checkpoint
 from acrloss.training.config import TrainConfig
 from acrloss.training.criterion import create_criterion
@@ -35,7 +34,8 @@ from acrloss.training.lightning_module import LandmarkTraining
 from acrloss.training.loggers import LoggerName, create_logger
 from acrloss.training.progress_bar import TrainingProgress
 from acrloss.training.run_folder import RunRecorder, environment
-from acrloss.training.split import training_split
+from acrloss.training.shape import mirror_notes, training_shape
+from acrloss.training.split import training_split, usable_faces
 
 
 @contextmanager
@@ -104,19 +104,26 @@ def fit(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
+    annotations = usable_faces(annotations, config.crop)
     train, val = training_split(annotations, config.validation_share, config.seed)
     scheme = annotations.scheme
-    normalized = normalized_landmarks(train, config.crop)
-    shape_model = ShapeModel.fit(normalized)
-    shape_model.save(folder / "shape_model.safetensors")
-    write_atomic(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+    shape_model, mean_shape, notes = training_shape(train, config.crop)
+    notes += mirror_notes(annotations, config.augmentation)
+    for note in notes:
+        warnings.warn(f"acrloss: {note}", stacklevel=2)
     criterion = create_criterion(config, shape_model, config.crop, scheme.interocular)
+    if shape_model is not None:
+        shape_model.save(folder / "shape_model.safetensors")
+    write_atomic(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+    # What was left out is in left_out.txt, which grows while images are read.
+    read = [note.line for note in annotations.notes if note.kind != "left out"]
+    write_atomic(folder / "notes.txt", "".join(f"{note}\n" for note in (*read, *notes)))
     L.seed_everything(config.seed, verbose=False)
     network = create_model(
         config.model.backbone,
         scheme,
         config.crop,
-        shape_model.mean.reshape(-1, 2),
+        mean_shape,
         criterion.channels,
         # A resumed run takes its weights from the checkpoint.
         "none" if resume else config.model.pretrained,

@@ -38,6 +38,7 @@ from acrloss.training.config import TrainConfig
 from acrloss.training.config_file import NAME, check_resumable, config_text
 from acrloss.training.fit import Fitted, fit
 from acrloss.training.run_folder import check_same_data, data_fingerprint
+from acrloss.training.split import usable_faces
 
 if TYPE_CHECKING:
     import lightning as L
@@ -182,6 +183,7 @@ def train(
     annotations = data if isinstance(data, Annotations) else read_annotations(data)
     # The configuration that is kept must mean the same loss in the next version.
     config = replace(config or TrainConfig(), loss=versioned((config or TrainConfig()).loss))
+    annotations = usable_faces(annotations, config.crop)
     folder = Path(output)
     others = {
         **_absolute(read_as or {"data": str(annotations.source if isinstance(data, Annotations) else data)}),
