@@ -24,6 +24,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.json_object import describe, kind_of, load
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.folders import exports, split_of
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.splits import split_named
 from acrloss.formats.fields.values import numbers, text
@@ -35,7 +36,7 @@ _SAFE = re.compile(r"[\w-]{1,60}")
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is a .json file that looks like COCO, or a folder with one in it or in `annotations` in it."""
+    """Whether this is a .json file that looks like COCO, or a folder with one in it or below it."""
     return bool(_files(path))
 
 
@@ -47,7 +48,7 @@ def read_faces(
     images: str | None = None,
     corner_origin: bool = False,
 ) -> Iterator[Face]:
-    """The annotations with keypoints of a file, or of all COCO files of a folder.
+    """The annotations with keypoints of a file, or of all COCO files of a folder, or else of the folders below it.
 
     Args:
         path: the file or folder. Of files in a folder those named "keypoints" are read, if there are any.
@@ -60,28 +61,33 @@ def read_faces(
     files = _files(path)
     if not files:
         raise DataError(f"{path}: no .json file with images, annotations and categories; give a COCO file")
-    found = False
+    order: list[Any] | None = None
     for file in files:
         content = load(file)
         categories = _categories(file, content, category)
         if categories is None:
             continue
-        found = True
-        yield from _faces(file, content, categories, notes, images, 0.5 if corner_origin else 0.0)
-    if not found:
+        names = next((value for value in categories.values() if value is not None), [])
+        if order and names and names != order:
+            raise DataError(f"{file}: its keypoints are not named as in {files[0]}, or in another order; give one file")
+        order = order or names
+        split = split_named(file.stem) or split_of(path if path.is_dir() else file.parent, file.parent)
+        yield from _faces(file, content, categories, notes, images, 0.5 if corner_origin else 0.0, split)
+    if order is None:
         what = f"no category {category!r} with keypoints" if category is not None else "no annotation has keypoints"
         raise DataError(f"{path}: {what}; give a COCO keypoints file")
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path] if path.suffix.lower() == ".json" and kind_of(path) == "coco" else []
-    for folder in (path, path / "annotations"):
-        inside = sorted(folder.iterdir()) if folder.is_dir() else []
-        files = [file for file in inside if file.suffix.lower() == ".json" and kind_of(file) == "coco"]
-        if files:
-            return [file for file in files if "keypoint" in file.stem.lower()] or files
-    return []
+    found = exports(path, ".json", lambda file: kind_of(file) == "coco")
+    found = [file for file in found if file.parent == path / "annotations"] or found
+    folders = dict.fromkeys(file.parent for file in found)
+    inside = {folder: [file for file in found if file.parent == folder] for folder in folders}
+    return [
+        file
+        for files in inside.values()
+        for file in [file for file in files if "keypoint" in file.stem.lower()] or files
+    ]
 
 
 def _objects(file: Path, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -91,8 +97,8 @@ def _objects(file: Path, content: dict[str, Any], key: str) -> list[dict[str, An
     return values
 
 
-def _categories(file: Path, content: dict[str, Any], name: str | None) -> dict[int | str, int | None] | None:
-    """The ids to read, and how many keypoints they have if the file says; None where there is nothing to read."""
+def _categories(file: Path, content: dict[str, Any], name: str | None) -> dict[int | str, list[Any] | None] | None:
+    """The ids to read, and the names of their keypoints if the file says; None where there is nothing to read."""
     known = [value for value in _objects(file, content, "categories") if isinstance(value.get("keypoints"), list)]
     if name is not None:
         known = [value for value in known if value.get("name") == name]
@@ -103,7 +109,7 @@ def _categories(file: Path, content: dict[str, Any], name: str | None) -> dict[i
             names = ", ".join(reprlib.repr(value.get("name")) for value in known[:10])
             raise DataError(f"{file}: several categories have keypoints; give category= one of {names}")
     if known:
-        return {_id(value.get("id")): len(value["keypoints"]) for value in known}
+        return {_id(value.get("id")): value["keypoints"] for value in known}
     if name is None and any("keypoints" in value for value in _objects(file, content, "annotations")):
         # Without a list of categories there is nothing to choose by.
         return {_id(value.get("category_id")): None for value in _objects(file, content, "annotations")}
@@ -118,10 +124,11 @@ def _id(value: object) -> int | str:
 def _faces(
     file: Path,
     content: dict[str, Any],
-    categories: dict[int | str, int | None],
+    categories: dict[int | str, list[Any] | None],
     notes: list[Note],
     images: str | None,
     shift: float,
+    split: str,
 ) -> Iterator[Face]:
     names: dict[int | str, object] = {}
     for image in _objects(file, content, "images"):
@@ -140,9 +147,10 @@ def _faces(
                 located[key] = locate(text(names[key], "file_name"), folders)
             if values.get("iscrowd") in (1, True):
                 raise ValueError("a crowd, not one face")
-            count = categories[_id(values.get("category_id"))]
+            names_of = categories[_id(values.get("category_id"))]
+            count = None if names_of is None else len(names_of)
             landmarks, visible = _landmarks(values.get("keypoints"), count, shift)
-            face = Face(where, located[key], landmarks, visible, split=split_named(file.stem))
+            face = Face(where, located[key], landmarks, visible, split=split)
             if values.get("bbox") is not None:
                 face.box = _corners(values["bbox"])
             if isinstance(attributes := values.get("attributes"), dict):

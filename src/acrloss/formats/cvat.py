@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.formats.containers.xml_stream import Document, files_with_root
+from acrloss.formats.containers.xml_stream import Document, root_of
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.folders import exports, split_of
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames, all_numbers
 from acrloss.formats.fields.splits import split_named
@@ -42,8 +43,8 @@ _Box = tuple[float, float, float, float]
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is an .xml file with the root element <annotations>, or a folder with one in it."""
-    return bool(files_with_root(path, "annotations"))
+    """Whether this is an .xml file with the root element <annotations>, or a folder with one in it or below it."""
+    return bool(_files(path))
 
 
 def read_faces(
@@ -55,7 +56,7 @@ def read_faces(
     images: str | None = None,
     corner_origin: bool = True,
 ) -> Iterator[Face]:
-    """The points and skeletons of a file, or of all such files of a folder.
+    """The points and skeletons of a file, or of all such files in a folder or else below it.
 
     Args:
         path: the file or folder.
@@ -68,7 +69,7 @@ def read_faces(
         corner_origin: coordinates count from the corner of the image, as in CVAT; false where a program wrote
             coordinates that count pixels.
     """
-    files = files_with_root(path, "annotations")
+    files = _files(path)
     if not files:
         raise DataError(f"{path}: no .xml file with the root element <annotations>; give an export of CVAT for images")
     documents = [_Annotations(file, notes, label) for file in files]
@@ -85,13 +86,19 @@ def read_faces(
     order = LandmarkNames(path, seen, names)
     shift = 0.5 if corner_origin else 0.0
     for document in documents:
+        split = split_of(path if path.is_dir() else document.file.parent, document.file.parent)
         for shape in document.faces:
             try:
                 face = _face(document, shape, order, shift, images)
             except ValueError as error:
                 notes.append(unread(f"{document.file}:{shape.line}", error))
                 continue
+            face.split = face.split or split
             yield face
+
+
+def _files(path: Path) -> list[Path]:
+    return exports(path, ".xml", lambda file: root_of(file) == "annotations")
 
 
 @dataclass

@@ -61,7 +61,7 @@ class Format:
         image_folder: split and subsets of a face -> the folder, in that of the data set, that its image is copied to.
         refuses: the folder that is to be written and the faces -> why they cannot be written there, or "".
         more_general: formats that such files look like as well; they are not asked then.
-        scheme: the landmark scheme that the files themselves tell, used where the caller names none.
+        scheme: the landmark scheme that the files themselves tell, or None, used where the caller names none.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Format:
     image_folder: Callable[[str, frozenset[str]], str] = lambda split, subsets: "images"
     refuses: Callable[[Path, Annotations], str] = lambda folder, annotations: ""
     more_general: tuple[str, ...] = ()
-    scheme: Callable[[Path], Scheme] | None = None
+    scheme: Callable[[Path], Scheme | None] | None = None
 
     @cached_property
     def options(self) -> tuple[Option, ...]:

@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.formats.containers.xml_stream import Document, files_with_root
+from acrloss.formats.containers.xml_stream import Document, root_of
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.boxes import boxes_of_all
+from acrloss.formats.fields.folders import exports, split_of
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames
 from acrloss.formats.fields.splits import split_named
@@ -37,12 +39,12 @@ _Box = tuple[float, float, float, float]
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is an .xml file with the root element <dataset>, or a folder with one in it."""
-    return bool(files_with_root(path, "dataset"))
+    """Whether this is an .xml file with the root element <dataset>, or a folder with one in it or below it."""
+    return bool(_files(path))
 
 
 def read_faces(path: Path, notes: list[Note], *, names: Sequence[str] | None = None) -> Iterator[Face]:
-    """The boxes with parts of a file, or of all such files of a folder.
+    """The boxes with parts of a file, or of all such files in a folder or else below it.
 
     Boxes that the file marks `ignore` or that have no parts are left out.
 
@@ -51,7 +53,7 @@ def read_faces(path: Path, notes: list[Note], *, names: Sequence[str] | None = N
         notes: receives a line for each box that is left out.
         names: the part names in the order of the landmarks; all names sorted where None.
     """
-    files = files_with_root(path, "dataset")
+    files = _files(path)
     if not files:
         raise DataError(f"{path}: no .xml file with the root element <dataset>; give an imglab file")
     documents = [_Dataset(file, notes) for file in files]
@@ -61,7 +63,8 @@ def read_faces(path: Path, notes: list[Note], *, names: Sequence[str] | None = N
     order = LandmarkNames(path, seen, names)
     # Files without a split first: of a face that is annotated twice the last counts.
     for document in sorted(documents, key=lambda document: split_named(document.file.stem) != ""):
-        split = split_named(document.file.stem)
+        here = document.file.parent
+        split = split_named(document.file.stem) or split_of(path if path.is_dir() else here, here)
         for found in document.faces:
             where = f"{document.file}:{found.line}"
             landmarks = np.full((len(order), 2), np.nan)
@@ -71,6 +74,10 @@ def read_faces(path: Path, notes: list[Note], *, names: Sequence[str] | None = N
                 notes.append(unread(where, error))
                 continue
             yield Face(where, locate(found.image, [document.file.parent]), landmarks, box=found.box, split=split)
+
+
+def _files(path: Path) -> list[Path]:
+    return exports(path, ".xml", lambda file: root_of(file) == "dataset")
 
 
 class _Found:
@@ -162,16 +169,7 @@ def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -
     Returns:
         A line for each thing that could not be kept.
     """
-    notes = []
-    boxes, tight = annotations.boxes, annotations.landmark_boxes()
-    boxless = np.isnan(boxes[:, 0])
-    if boxless.any():
-        notes.append(
-            f"imglab has no face without a box: {boxless.sum()} faces got the box around their landmarks, "
-            "at least a pixel wide"
-        )
-        centre, half = (tight[:, :2] + tight[:, 2:]) / 2, np.maximum((tight[:, 2:] - tight[:, :2]) / 2, 0.5)
-        boxes = np.where(boxless[:, None], np.concatenate([centre - half, centre + half], axis=1), boxes)
+    boxes, notes = boxes_of_all(annotations, "imglab")
     marks = annotations.landmarks
     if (np.abs(marks - marks.round()) > 1e-9).any():
         notes.append("dlib's own tools read whole pixels only; these landmarks have decimals, which acrloss reads")

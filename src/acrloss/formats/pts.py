@@ -16,8 +16,6 @@ test/common, test/challenging, private/indoor and private/outdoor stand for the 
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,9 +26,9 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.folders import PictureFolders, Pictures, image_folders, walk
 from acrloss.formats.fields.splits import SPLITS
 from acrloss.formats.format import Format
-from acrloss.images import IMAGE_SUFFIXES
 from acrloss.notes import Note
 
 _MAX_BYTES = 1_000_000
@@ -67,35 +65,48 @@ _SUBSETS: dict[tuple[str, str], tuple[str, frozenset[str]]] = {
 
 def recognises(path: Path) -> bool:
     """Whether there is a .pts file in the folder or below it."""
-    return path.is_dir() and any(name.lower().endswith(".pts") for _, names in _walk(path) for name in names)
+    try:
+        return path.is_dir() and any(name.lower().endswith(".pts") for _, names in walk(path) for name in names)
+    except DataError:
+        return False
 
 
-def read_faces(path: Path, notes: list[Note]) -> Iterator[Face]:
-    """Every .pts file of a folder and its sub-folders with the image beside it."""
+def read_faces(path: Path, notes: list[Note], *, images: str | None = None) -> Iterator[Face]:
+    """Every .pts file of a folder and its sub-folders with the image beside it.
+
+    Where none is, it is looked for in a folder called images, image, imgs, … in the folder of the .pts file, beside it
+    or beside one above it: for labels/train/a.pts also in images/train.
+
+    Args:
+        path: the folder.
+        notes: receives a line for each face that is left out.
+        images: folder of the images, laid out like that of the .pts files or all in one; where None they are looked for
+            as above.
+    """
     if not path.is_dir():
         raise DataError(f"{path}: expected a folder of images and .pts files")
     root = path.resolve()
-    for folder, names in _walk(path):
-        split, subsets, official = _protocol((root.parent.name, root.name, *folder.relative_to(path).parts))
-        images: dict[str, list[str]] = defaultdict(list)
-        lowered: dict[str, list[str]] = defaultdict(list)
-        for name in names:
-            stem, suffix = os.path.splitext(name)  # noqa: PTH122 (pathlib is ten times slower here)
-            if suffix.lower() in IMAGE_SUFFIXES:
-                images[stem].append(name)
-                lowered[stem.lower()].append(name)
+    pictures = PictureFolders()
+    for folder, names in walk(path):
+        files = [name for name in names if name.lower().endswith(".pts")]
+        if not files:
+            continue
+        below = folder.relative_to(path)
+        split, subsets, official = _protocol((root.parent.name, root.name, *below.parts))
+        if images is not None:
+            places = [pictures[Path(images) / below], pictures[Path(images)]]
+        else:
+            places = [Pictures(folder, names), *(pictures[place] for place in image_folders(folder, path))]
         used: dict[str, str] = {}
-        for name in names:
-            stem, suffix = os.path.splitext(name)  # noqa: PTH122
-            if suffix.lower() != ".pts":
-                continue
+        for name in files:
             where = str(folder / name)
-            beside = images.get(stem) or lowered.get(stem.lower()) or []
-            if len(beside) != 1:
-                found = f"several images beside it: {', '.join(beside)}; keep one" if beside else "no image beside it"
-                notes.append(Note("left out", "without one image beside it", where, found))
+            stem = name[: -len(".pts")]
+            place, found = next(((place, found) for place in places if (found := place.named(stem))), (places[0], []))
+            if len(found) != 1:
+                message = f"several images beside it: {', '.join(found)}; keep one" if found else "no image beside it"
+                notes.append(Note("left out", "without one image of its name", where, message))
                 continue
-            image = str(folder / beside[0])
+            image = str(place.folder / found[0])
             if image in used:
                 message = f"the image {image} has two .pts files, this and {used[image]}; keep one"
                 notes.append(Note("left out", "of an image with two .pts files", where, message))
@@ -216,19 +227,6 @@ def _refusal(folder: Path, annotations: Annotations) -> str:
     if not split or all(map(image_folder, annotations.splits, annotations.subsets)):
         return ""
     return f"a folder of this name means split {split!r}, which faces here are not in"
-
-
-def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """A folder and those below it with their sorted file names; links are followed, but no folder twice."""
-    seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(path, followlinks=True):
-        status = os.stat(folder)  # noqa: PTH116 (os.walk gives texts)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders.sort()
-        yield Path(folder), sorted(names)
 
 
 def _protocol(parts: tuple[str, ...]) -> tuple[str, frozenset[str], Mapping[str, int]]:

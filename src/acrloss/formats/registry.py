@@ -22,6 +22,12 @@ FORMATS: dict[str, Format] = {
         "coco",
         "cvat",
         "labelme",
+        "labelstudio",
+        "yolo",
+        "lapa",
+        "ibug300vw",
+        "w300lp",
+        "merlrav",
         "packed",
     )
 }

@@ -15,6 +15,8 @@ _HEAD = 1 << 20
 _TAIL = 1 << 16
 # The keys by which the two JSON formats differ; whichever comes first, for the order of keys is anybody's.
 _KEYS = re.compile(rb'"(?:(shapes|imagePath)|(images|annotations|categories))"\s*:')
+# What the tasks of Label Studio have, which stand in a list; "completions" until its version 1.0.
+_TASKS = re.compile(rb'"(?:annotations|completions)"\s*:\s*\[')
 
 
 class Described(Protocol):
@@ -41,6 +43,25 @@ def load(file: Path) -> dict[str, Any]:
     Raises:
         DataError: too large, not JSON, nested too deep, or no object.
     """
+    values = _load(file)
+    if not isinstance(values, dict):
+        raise DataError(f"{file}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def load_list(file: Path) -> list[Any]:
+    """The list that a JSON file holds.
+
+    Raises:
+        DataError: too large, not JSON, nested too deep, or no list.
+    """
+    values = _load(file)
+    if not isinstance(values, list):
+        raise DataError(f"{file}: expected a JSON list, got {type(values).__name__}")
+    return values
+
+
+def _load(file: Path) -> Any:
     try:
         if (size := file.stat().st_size) > MAX_BYTES:
             raise DataError(f"{file}: {size} bytes; a JSON file may have at most {MAX_BYTES}, split it")
@@ -48,7 +69,7 @@ def load(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
     try:
-        values = json.loads(content)
+        return json.loads(content)
     except json.JSONDecodeError as error:
         raise DataError(f"{file}:{error.lineno}: not a JSON file: {error.msg}") from None
     except UnicodeDecodeError as error:
@@ -58,16 +79,15 @@ def load(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}: not a file of annotations: nested too deep") from None
     except ValueError as error:  # a number of thousands of digits
         raise DataError(f"{file}: not a file of annotations: {error}") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{file}: expected a JSON object, got {type(values).__name__}")
-    return values
 
 
 def kind_of(file: Path) -> str:
-    """ "labelme" or "coco" where a .json file looks like it, else ""; reads its beginning and end only."""
+    """ "labelme", "coco" or "labelstudio" where a .json file looks like it, else ""; reads its beginning and end."""
     try:
         with file.open("rb") as content:
             head = content.read(_HEAD)
+            if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+                return "labelstudio" if _TASKS.search(head) else ""
             if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
                 return ""
             content.seek(max(len(head), file.stat().st_size - _TAIL))

@@ -125,9 +125,3 @@ def root_of(file: Path) -> str:
     except (DataError, OSError, StopIteration):
         pass
     return document.name
-
-
-def files_with_root(path: Path, root: str) -> list[Path]:
-    """The file, or the .xml files of a folder, if the root element is of that name."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [file for file in files if file.suffix.lower() == ".xml" and file.is_file() and root_of(file) == root]
