@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from acrloss.errors import DataError
-from acrloss.files import write_atomic
+from acrloss.files import read_limited, regular_only, write_atomic
 
 
 def test_writes_text_and_bytes_into_new_folders(tmp_path: Path) -> None:
@@ -46,3 +46,25 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_reading_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"12345")
+    assert read_limited(path, 5) == b"12345"
+    with pytest.raises(DataError, match=r"a\.txt: 5 bytes; a note may have at most 4, split it$"):
+        read_limited(path, 4, "a note", "split it")
+    with pytest.raises(DataError, match=r"none: cannot be read: No such file or directory"):
+        read_limited(tmp_path / "none", 5)
+    with pytest.raises(DataError, match="cannot be read: embedded null"):
+        read_limited("a\0b", 5)
+
+
+def test_a_pipe_or_device_is_refused_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), tmp_path):
+        with pytest.raises(DataError, match=r"cannot be read: (not a regular file|Is a directory)"):
+            read_limited(path, 5)
+        with pytest.raises(OSError, match=r"not a regular file|Is a directory"):
+            open(path, opener=regular_only).close()

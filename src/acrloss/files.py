@@ -1,7 +1,9 @@
-"""Writing files so that an interruption leaves either the old content or the new, never half of it."""
+"""Reading files within bounds, and writing them so that an interruption leaves either the old content or the new."""
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -62,6 +64,43 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         for path in folder.glob(f".{name}.????????"):
             path.unlink(missing_ok=True)
+
+
+def regular_only(path: str, flags: int) -> int:
+    """An opener for `open(path, opener=regular_only)`: a pipe, from which reading might never come back, is refused.
+
+    Raises:
+        OSError: not a regular file, besides what `os.open` raises.
+    """
+    # Without O_NONBLOCK opening a pipe waits for somebody who writes to it; regular files do not know the difference.
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
+
+
+def read_limited(path: str | Path, limit: int, what: str = "such a file", remedy: str = "") -> bytes:
+    """The content of a regular file of at most `limit` bytes.
+
+    Args:
+        path: the file.
+        limit: in bytes.
+        what: the file's kind, as a message calls it.
+        remedy: what to do with a larger one.
+
+    Raises:
+        DataError: there is no such file, it is a folder, pipe or device, cannot be read, or is larger.
+    """
+    try:
+        with open(path, "rb", opener=regular_only) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read() if size <= limit else b""
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if size > limit:
+        raise DataError(f"{path}: {size} bytes; {what} may have at most {limit}{remedy and f', {remedy}'}")
+    return content
 
 
 def read_checked(path: Path, sha256: str) -> bytes:

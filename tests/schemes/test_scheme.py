@@ -227,7 +227,7 @@ def test_missing_keys_and_files(tmp_path: Path) -> None:
         (tmp_path / "bad.yaml").write_text(json.dumps(values))
         with pytest.raises(DataError, match=f"bad.yaml: key '{key}' is missing"):
             get_scheme(tmp_path / "bad.yaml")
-    with pytest.raises(DataError, match=r"none\.yaml: cannot read"):
+    with pytest.raises(DataError, match=r"none\.yaml: cannot be read"):
         get_scheme(tmp_path / "none.yaml")
     (tmp_path / "text.yaml").write_text("a: [1,\n b: }")
     with pytest.raises(DataError, match=r"text\.yaml: not a YAML file.*line 2"):

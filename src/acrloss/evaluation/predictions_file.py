@@ -6,10 +6,7 @@ import io
 import json
 import os
 import posixpath
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,7 @@ from acrloss.annotations import Annotations
 from acrloss.arrays import Float
 from acrloss.errors import DataError
 from acrloss.evaluation.scores import Evaluation, Role
-from acrloss.files import write_atomic
+from acrloss.files import regular_only, write_atomic
 from acrloss.formats import csv
 from acrloss.formats.fields.values import numbers
 from acrloss.formats.pts import read_pts
@@ -33,11 +30,11 @@ from acrloss.schemes import Scheme
 Name = tuple[str, ...]
 
 _MAX_BYTES = 1_000_000_000
+# Of a compressed archive: 100,000 faces of 98 landmarks, predicted and true.
+_MAX_UNPACKED = 200_000_000
+_MAX_FACES = 1_000_000
 # What is read of an archive; whatever else lies in it is left alone.
 _MEMBERS = ("images", "predictions", "landmarks", "visible", "boxes", "subsets", "splits", "scheme", "role")
-# What zipfile, zlib and NumPy's reader of headers raise on damaged bytes.
-_DAMAGE = (ValueError, TypeError, EOFError, OSError, KeyError, MemoryError, NotImplementedError, RuntimeError,
-           SyntaxError, OverflowError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error)  # fmt: skip
 
 
 def read_scored_faces(path: str | Path) -> Annotations:
@@ -120,10 +117,10 @@ def _read_npz(path: Path) -> Found:
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """The arrays of an .npz file: no pickled objects, and none larger than its bytes in the file."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open(path, "rb", opener=regular_only) as content, zipfile.ZipFile(content) as archive:
             members = [member for member in archive.infolist() if member.filename.removesuffix(".npy") in _MEMBERS]
-            if sum(member.file_size for member in members) > _MAX_BYTES:
-                raise DataError(f"{path}: holds more than {_MAX_BYTES} bytes; these are no predictions")
+            if sum(member.file_size for member in members) > _MAX_UNPACKED:
+                raise DataError(f"{path}: holds more than {_MAX_UNPACKED} bytes; these are no predictions")
             arrays = {}
             for member in members:
                 with archive.open(member) as file:
@@ -135,15 +132,16 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
                         raise ValueError(f"{member.filename} is no plain array")
                 with archive.open(member) as file:
                     arrays[member.filename.removesuffix(".npy")] = npy.read_array(file, allow_pickle=False)
-    except _DAMAGE as error:
-        if isinstance(error, DataError):
-            raise
-        reason = " ".join(str(error).split())
+    except DataError:
+        raise
+    except Exception as error:  # a damaged archive fails in whatever way zipfile, zlib, NumPy and the parser know
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: not a predictions.npz of acrloss: {reason}; evaluate the run again") from error
     if (
         not {"images", "predictions"} <= arrays.keys()
         or arrays["images"].ndim != 1
         or arrays["images"].dtype.kind != "U"
+        or len(arrays["images"]) > _MAX_FACES
     ):
         raise DataError(f"{path}: not a predictions.npz of acrloss: expected images (N,) and predictions (N, M, 2)")
     return arrays
@@ -151,7 +149,12 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
 
 def _points(path: Path, arrays: dict[str, NDArray[np.generic]], name: str) -> Float:
     values, count = arrays.get(name), len(arrays["images"])
-    if values is None or values.dtype.kind != "f" or values.ndim != 3 or values.shape[::2] != (count, 2):
+    if (
+        values is None
+        or values.dtype not in (np.float32, np.float64)
+        or values.ndim != 3
+        or values.shape[::2] != (count, 2)
+    ):
         shape = None if values is None else values.shape
         raise DataError(f"{path}: expected {name} of shape ({count}, M, 2), got {shape}; evaluate the run again")
     return values.astype(np.float64)

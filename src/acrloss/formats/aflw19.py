@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from acrloss.errors import DataError
+from acrloss.files import regular_only
 from acrloss.formats.containers.mat5 import is_mat5, read_mat5, table_of
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
@@ -123,7 +124,7 @@ def _read_csv(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[Fa
     size = file.stat().st_size
     if size > _MAX_BYTES:
         raise DataError(f"{file}: {size} bytes; such a file may have at most {_MAX_BYTES}")
-    with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
+    with open(file, newline="", encoding="utf-8-sig", errors="replace", opener=regular_only) as lines:
         number = 0
         while line := lines.readline(_MAX_LINE):
             number += 1

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
+from acrloss.files import regular_only
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.values import decimals
 from acrloss.formats.fields.values import text as text_of
@@ -66,7 +67,7 @@ def read_faces(
         one_based: the file counts the image's first pixel as 1, 1.
     """
     file = _the_file(path)
-    with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+    with open(file, newline="", encoding="utf-8-sig", errors="replace", opener=regular_only) as text:
         rows = csv.reader(_lines(file, text))
         header = _next_row(file, rows)
         if header is None:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
+from acrloss.files import regular_only
 from acrloss.formats.face import Face, unread
 from acrloss.formats.format import Format
 from acrloss.notes import Note
@@ -96,7 +97,7 @@ def _header(file: Path) -> dict[str, Any]:
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """The numbered lines of a file, none of them larger than memory."""
     number = 0
-    with file.open("rb") as content:
+    with open(file, "rb", opener=regular_only) as content:
         while line := content.readline(_MAX_LINE):
             number += 1
             if len(line) == _MAX_LINE:

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.files import write_atomic
+from acrloss.files import read_limited, write_atomic
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.folders import PictureFolders, Pictures, image_folders, walk
 from acrloss.formats.fields.splits import SPLITS
@@ -131,13 +131,7 @@ def read_pts(path: str | Path) -> NDArray[np.float64]:
             n_points says; the message names file and line.
     """
     file = Path(path)
-    try:
-        size = file.stat().st_size
-        if size > _MAX_BYTES:
-            raise DataError(f"{file}: {size} bytes is too large for a .pts file (at most {_MAX_BYTES})")
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: cannot read the .pts file: {error.strerror or error}") from error
+    content = read_limited(file, _MAX_BYTES, "a .pts file")
     # Latin-1 takes any byte, so that a comment in an unknown encoding does no harm.
     lines = (
         content.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -66,6 +66,8 @@ def read_annotations(
     try:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; give the folder of a data set, or synthetic")
+        if not path.is_dir() and not path.is_file():
+            raise DataError(f"{path}: neither a file nor a folder; give the folder of a data set")
         if path.is_dir() and next(path.iterdir(), None) is None:
             raise DataError(f"{path}: the folder is empty; give a folder with annotated faces")
     except (OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from acrloss.errors import DataError
+from acrloss.files import regular_only
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import numbers, text
@@ -102,7 +103,7 @@ def _read_list(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[F
         size = file.stat().st_size
         if size > _MAX_BYTES:
             raise DataError(f"{file}: {size} bytes; a WFLW list may have at most {_MAX_BYTES}")
-        with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        with open(file, encoding="utf-8-sig", errors="replace", opener=regular_only) as lines:
             number = 0
             while line := lines.readline(_MAX_LINE):
                 number += 1

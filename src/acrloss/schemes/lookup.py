@@ -11,8 +11,6 @@ from acrloss.files import write_atomic
 from acrloss.schemes.builtin import SCHEMES
 from acrloss.schemes.scheme import Scheme
 
-_MAX_BYTES = 1_000_000
-
 
 def scheme_names() -> list[str]:
     """Names of the built-in schemes."""
@@ -38,22 +36,12 @@ def get_scheme(name_or_yaml: str | Path) -> Scheme:
         close = difflib.get_close_matches(text.lower(), SCHEMES, n=1, cutoff=0.4)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise DataError(f"unknown scheme {text!r}: {hint}give one of {', '.join(SCHEMES)} or a .yaml file")
-    import yaml
+    from acrloss.yaml_file import read_yaml
 
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{path}: larger than {_MAX_BYTES} bytes, so not a scheme file")
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the scheme file: {error.strerror or error}") from error
-    try:
-        values = yaml.safe_load(content)
-    except Exception as error:  # PyYAML raises whatever odd values lead to, not YAMLError alone
-        raise DataError(f"{path}: not a YAML file: {' '.join(str(error).split())[:300]}") from error
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: expected keys name, num_landmarks and flip_pairs, got {type(values).__name__}")
-    try:
-        return Scheme.from_dict(values)
+        return Scheme.from_dict(read_yaml(path, "a scheme file"))
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
 

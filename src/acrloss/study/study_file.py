@@ -22,13 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from acrloss.errors import DataError
 from acrloss.losses import versioned
+from acrloss.yaml_file import read_yaml
 
-_MAX_BYTES = 1_000_000
-_MAX_DEPTH = 20
 _KEYS = ("data", "settings", "methods", "seeds", "score")
 # What the study itself sets.
 _OWN = ("data", "output", "seed", "score", "resume", "config", "threads")
@@ -108,19 +105,7 @@ def read_study(path: str | Path, folder: Path) -> Study:
         DataError: it is no study; the message names the key.
     """
     path = Path(path)
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{path}: more than {_MAX_BYTES} bytes; a study is a small YAML file")
-        text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, _Loader)
-    except (OSError, UnicodeError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except yaml.YAMLError as error:
-        where = " ".join(str(error).replace('in "<unicode string>",', "in").split())
-        raise DataError(f"{path}: {where}; mend the YAML") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: a study is a mapping with the keys {', '.join(_KEYS)}")
-    _check_keys(content, str(path))
+    content = read_yaml(path, "a study")
     for key in content:
         if key not in _KEYS:
             raise DataError(f"{path}: unknown key {key!r}; a study has {', '.join(_KEYS)}")
@@ -159,31 +144,7 @@ def read_study(path: str | Path, folder: Path) -> Study:
                 merged |= {"loss": versioned(str(merged.get("loss", "acr"))), "seed": seed, "score": score}
                 place = folder / "runs" / f"{run_key(source_name, merged)}-{(fingerprint or 'absent')[:8]}"
                 runs.append(Run(source_name, method, seed, source, merged, fingerprint, place))
-    return Study(path.stem, score, tuple(runs), text)
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice: YAML keeps the last one without a word, and a method would be gone."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            # By its text: 1 and '1' would be one name in tables.
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is there twice", key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
-def _check_keys(content: Any, where: str, depth: int = 0) -> None:
-    """Refuse keys that are no text, such as YAML's `on`, and what contains itself."""
-    if depth > _MAX_DEPTH:
-        raise DataError(f"{where}: more than {_MAX_DEPTH} levels within each other")
-    values = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in values:
-        if isinstance(content, dict) and not isinstance(key, str):
-            raise DataError(f"{where}: key {key!r} is no text; put it in quotes")
-        _check_keys(value, where, depth + 1)
+    return Study(path.stem, score, tuple(runs), path.read_text(encoding="utf-8"))
 
 
 def run_key(data: str, options: Mapping[str, Any]) -> str:

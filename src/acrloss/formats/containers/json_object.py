@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from acrloss.errors import DataError
+from acrloss.files import read_limited, regular_only
 from acrloss.formats.fields.values import text
 
 MAX_BYTES = 1_000_000_000
@@ -62,12 +63,7 @@ def load_list(file: Path) -> list[Any]:
 
 
 def _load(file: Path) -> Any:
-    try:
-        if (size := file.stat().st_size) > MAX_BYTES:
-            raise DataError(f"{file}: {size} bytes; a JSON file may have at most {MAX_BYTES}, split it")
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+    content = read_limited(file, MAX_BYTES, "a JSON file", "split it")
     try:
         return json.loads(content)
     except json.JSONDecodeError as error:
@@ -84,7 +80,7 @@ def _load(file: Path) -> Any:
 def kind_of(file: Path) -> str:
     """ "labelme", "coco" or "labelstudio" where a .json file looks like it, else ""; reads its beginning and end."""
     try:
-        with file.open("rb") as content:
+        with open(file, "rb", opener=regular_only) as content:
             head = content.read(_HEAD)
             if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
                 return "labelstudio" if _TASKS.search(head) else ""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
+from acrloss.files import read_limited, regular_only
 
 Value: TypeAlias = "NDArray[np.float64] | str | list[Value]"
 
@@ -34,7 +35,7 @@ _COMPLEX_FLAG = 0x0800
 def is_mat5(path: Path) -> bool:
     """Whether a file begins as MATLAB files of version 5 to 7 do."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=regular_only) as file:
             return _byte_order(file.read(128)) is not None
     except (OSError, ValueError):
         return False
@@ -47,15 +48,7 @@ def read_mat5(path: Path, names: Collection[str]) -> dict[str, Value]:
     Raises:
         DataError: not such a file, damaged, or too large; the message names the file.
     """
-    try:
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise DataError(
-                f"{path}: {size} bytes is too large for a MATLAB file of annotations (at most {_MAX_BYTES})"
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    content = read_limited(path, _MAX_BYTES, "a MATLAB file of annotations")
     order = _byte_order(content)
     if order is None:
         raise DataError(f"{path}: not a MATLAB file of version 5 to 7; save it with -v7")

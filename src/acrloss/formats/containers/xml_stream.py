@@ -11,6 +11,7 @@ from typing import NoReturn
 from xml.parsers import expat
 
 from acrloss.errors import DataError
+from acrloss.files import regular_only
 
 _MAX_BYTES = 4_000_000_000
 _MAX_TAG = 16_000_000
@@ -60,7 +61,7 @@ class Document:
         try:
             if (size := self.file.stat().st_size) > _MAX_BYTES:
                 raise DataError(f"{self.file}: {size} bytes; an XML file may have at most {_MAX_BYTES}, split it")
-            with self.file.open("rb") as content:
+            with open(self.file, "rb", opener=regular_only) as content:
                 fed = 0
                 while chunk := content.read(_CHUNK):
                     self.feed(chunk)
@@ -120,7 +121,7 @@ def root_of(file: Path) -> str:
     """The name of the root element, "" where the file does not begin as XML."""
     document = _Root(file)
     try:
-        with file.open("rb") as content:
+        with open(file, "rb", opener=regular_only) as content:
             document.feed(content.read(_HEAD))
     except (DataError, OSError, StopIteration):
         pass
