@@ -10,6 +10,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from acrloss.errors import DataError
 from acrloss.training.config import TrainConfig
+from acrloss.yaml_file import read_yaml
 
 NAME = "config.yaml"
 # What changes no weight, so that a run may go on with another.
@@ -79,10 +80,6 @@ def check_resumable(folder: Path, config: TrainConfig, others: Mapping[str, Any]
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path} cannot be read ({reason}); start the run again in another folder") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} holds no configuration; start the run again in another folder")
-    return content
+        return read_yaml(path, "a run's configuration")
+    except DataError as error:
+        raise DataError(f"{error}; start the run again in another folder") from error
