@@ -85,7 +85,7 @@ def test_bad_files_name_file_and_line(content: bytes, message: str, tmp_path: Pa
 def test_large_and_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.pts"
     path.write_bytes(b"1 1\n" * 250_001)
-    with pytest.raises(DataError, match="1000004 bytes; a .pts file may have at most 1000000"):
+    with pytest.raises(DataError, match=r"1000004 bytes; a \.pts file may have at most 1000000"):
         read_pts(path)
     with pytest.raises(DataError, match=r"b\.pts: cannot be read"):
         read_pts(tmp_path / "b.pts")
