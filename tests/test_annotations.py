@@ -100,10 +100,10 @@ def test_landmark_boxes_leave_missing_points_out() -> None:
 def test_summary_is_one_line_with_all_counts() -> None:
     text = make(skipped=["a", "b"]).summary()
     assert text == (
-        "faces: 6 faces; 5 landmarks (five); train 2, test 2, val 1, no split 1; subsets full 6, hard 3; "
+        "faces: 6 objects; 5 landmarks (five); train 2, test 2, val 1, no split 1; subsets full 6, hard 3; "
         "3 people; 2 left out"
     )
-    assert Annotations.create([], [], FIVE).summary() == "0 faces; 5 landmarks (five)"
+    assert Annotations.create([], [], FIVE).summary() == "0 objects; 5 landmarks (five)"
 
 
 def test_concatenate_keeps_order_and_messages() -> None:

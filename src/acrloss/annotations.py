@@ -164,7 +164,7 @@ class Annotations:
 
     def summary(self) -> str:
         """One line: source, faces, landmarks, splits, subsets, people, and the counts of `notes` by reason."""
-        parts = [f"{len(self)} faces", f"{self.scheme.num_landmarks} landmarks ({self.scheme.name})"]
+        parts = [self.scheme.count(len(self)), f"{self.scheme.num_landmarks} landmarks ({self.scheme.name})"]
         splits = Counter(self.splits)
         if self.split_names:
             parts.append(", ".join(f"{name or 'no split'} {self.of_official(name, n)}" for name, n in splits.items()))

@@ -6,11 +6,11 @@ import pytest
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.evaluation.comparison import compare, nme_difference
+from acrloss.evaluation.comparison import compare, nme_difference, rank, rank_evaluations
 from acrloss.evaluation.predictions import Predictions
 from acrloss.evaluation.scores import evaluate
 from acrloss.reports.comparison_report import subset_table, write_comparison
-from acrloss.reports.tables import comparison_table
+from acrloss.reports.tables import comparison_table, headline, warning
 from acrloss.schemes import get_scheme
 
 IBUG = get_scheme("ibug68")
@@ -81,11 +81,75 @@ def test_page_json_and_curve(tmp_path: Path) -> None:
     assert "&lt;a&gt;" in text
     assert "<a>" not in text
     assert "39 of 40 faces that all predictions have" in text
+    assert "<h1>&lt;a&gt; has the lowest NME, " in text
+    assert " of the inter-ocular distance, on 39 of 40 faces</h1>" in text
     assert "/a/3.jpg" in text
     assert (tmp_path / "figures" / "cumulative_error.png").read_bytes().startswith(b"\x89PNG")
     plain = json.loads((tmp_path / "comparison.json").read_text())
+    assert (plain["lowest_nme"], plain["not_told_apart"], plain["worse"]) == ("<a>", [], ["b"])
     assert (plain["faces"], plain["of_faces"], plain["left_out"]) == (39, 40, ["/a/3.jpg"])
     assert (plain["normalizer"], plain["difference_to"]) == ("interocular", "<a>")
     assert [m["name"] for m in plain["methods"]] == ["<a>", "b"]
     assert plain["methods"][1]["nme_difference"] == pytest.approx(0.5)
     assert plain["methods"][1]["scores"][0]["nme"] == pytest.approx(evaluations["b"].score.nme, abs=1e-5)
+
+
+def test_the_best_is_the_one_with_the_lowest_nme_and_only_if_that_is_sure() -> None:
+    faces = many_faces()
+    # b is 1 px better than a on every face; c differs from b by chance alone; d lost a landmark.
+    made = {"a": predicted(faces, 1), "b": predicted(faces, 0), "c": predicted(faces, 0.1, seed=2)}
+    evaluations = compare(faces, made)
+    assert evaluations["b"].score.nme < evaluations["a"].score.nme
+    order = sorted("bc", key=lambda name: evaluations[name].score.nme)
+    ranking = rank_evaluations(evaluations)
+    assert (ranking.best, ranking.level[0]) == (order[0], order[1])
+    two = rank_evaluations({name: evaluations[name] for name in "ab"})
+    assert (two.best, two.level, two.worse) == ("b", (), ("a",))
+    lost = predicted(faces, -1).landmarks.copy()
+    lost[7, 3] = np.nan
+    with_lost = rank_evaluations({"d": evaluate(faces, lost), "b": evaluations["b"]})
+    assert (with_lost.best, with_lost.worse) == ("b", ("d",))
+    # Of one face nothing is known.
+    one = {name: evaluate(faces.select([0]), found.landmarks[:1]) for name, found in made.items()}
+    assert set(rank_evaluations(one).level) | {rank_evaluations(one).best} == set("abc")
+
+
+def test_headlines_follow_the_intervals() -> None:
+    nme = {"L2": 6.6, "ACR": 6.45, "Wing": 7.0}
+    # Differences to the best, ACR: the interval of L2 holds 0, that of Wing does not.
+    ends = {"L2": (-1.45, 1.75), "Wing": (0.2, 0.9)}
+    ranking = rank(nme, lambda name, best: (nme[name] - nme[best], ends[name]))
+    assert (ranking.best, ranking.level, ranking.worse) == ("ACR", ("L2",), ("Wing",))
+    eyes = "inter-ocular distance"
+    assert headline(ranking, nme, eyes, "125 faces") == (
+        "ACR (6.45 %) and L2 (6.60 %) are not told apart: NME in % of the inter-ocular distance, on 125 faces; "
+        "Wing is worse"
+    )
+    sure = rank(nme, lambda name, best: (0.5, (0.1, 0.9)))
+    text = headline(sure, nme, eyes, "6 of 125 faces")
+    assert text == "ACR has the lowest NME, 6.45 % of the inter-ocular distance, on 6 of 125 faces"
+    # An end at 0 leaves 0 in.
+    assert rank(nme, lambda name, best: (0.5, (0.0, 0.9))).level == ("L2", "Wing")
+    many = {f"m{i}": 5.0 + i for i in range(7)}
+    text = headline(rank(many, lambda name, best: (1.0, (-1.0, 3.0))), many, eyes, "9 faces")
+    assert text.startswith("m0 (5.00 %), m1 (6.00 %), m2 (7.00 %) and 4 others are not told apart: NME in %")
+    alone = rank({"A": 5.0}, lambda name, best: (0.0, (0.0, 0.0)))
+    assert headline(alone, {"A": 5.0}, eyes, "1 face") == "A: NME 5.00 % of the inter-ocular distance, on 1 face"
+
+
+def test_faces_that_training_has_seen_are_marked() -> None:
+    faces = many_faces()
+    found = {name: predicted(faces, 0) for name in ("new", "seen", "learned")}
+    evaluations = {
+        "new": evaluate(faces, found["new"].landmarks),
+        "seen": evaluate(faces, found["seen"].landmarks, role="validation"),
+        "learned": evaluate(faces, found["learned"].landmarks, role="training"),
+    }
+    names = [row[0] for row in comparison_table(evaluations)[2]]
+    assert names == ["new", "seen (validation faces: they chose the epoch)", "learned (training faces among them)"]
+    assert warning(evaluations["new"]) == []
+    (line,) = warning(evaluations["seen"])
+    assert line.startswith("VALIDATION, NOT TEST: these faces chose the epoch")
+    (line,) = warning(evaluations["learned"])
+    assert line.startswith("THE NETWORK WAS TRAINED ON SOME OF THESE FACES")
+    assert evaluations["seen"].to_dict()["role"] == "validation"

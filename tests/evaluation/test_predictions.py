@@ -383,3 +383,39 @@ def test_schemes_with_eyes_survive_the_archive(tmp_path: Path) -> None:
     landmarks = np.random.default_rng(0).uniform(0, 99, (2, 68, 2))
     faces = Annotations.create(["/a/1.jpg", "/a/2.jpg"], landmarks, scheme)
     assert read_scored_faces(write_npz(tmp_path / "p.npz", faces, landmarks)).scheme == scheme
+
+
+def test_boxes_splits_and_role_survive_the_archive(tmp_path: Path) -> None:
+    faces = some_faces()
+    boxes = np.array([[0, 1, 60, 80], [5, 5, 50, 45], [np.nan] * 4, [10, 0, 90, 30.5]])
+    splits = ["val", "val", "", "test"]
+    faces = Annotations.create(faces.images, faces.landmarks, faces.scheme, boxes=boxes, splits=splits)
+    landmarks = some_landmarks(faces)
+    before = evaluate(faces, landmarks, role="validation")
+    path = write_predictions(tmp_path / "p.npz", before)
+    again = read_scored_faces(path)
+    np.testing.assert_array_equal(again.boxes, boxes)
+    assert again.splits == tuple(splits)
+    found = read_predictions(path, again)
+    assert found.role == "validation"
+    after = evaluate(again, found.landmarks)
+    for name in ("annotated_box_diagonal", "annotated_box_size"):
+        np.testing.assert_allclose(after.nme[name], before.nme[name], rtol=1e-4)
+        assert np.isnan(after.nme[name]).tolist() == [False, False, True, False]
+    # A file of before any of this was kept.
+    kept = dict(np.load(path))
+    np.savez(tmp_path / "old.npz", **{n: kept[n] for n in ("images", "predictions", "landmarks", "visible", "scheme")})
+    old = read_scored_faces(tmp_path / "old.npz")
+    assert np.isnan(old.boxes).all()
+    assert old.splits == ("",) * 4
+    assert read_predictions(tmp_path / "old.npz", old).role == "test"
+    assert list(evaluate(old, landmarks).nme) == ["box_diagonal", "box_size"]
+
+
+def test_what_an_archive_holds_besides_is_left_alone(tmp_path: Path) -> None:
+    faces = some_faces()
+    path = write_npz(tmp_path / "p.npz", faces, some_landmarks(faces))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("other.npy", npy_bytes((10**9, 10**9)))
+        archive.writestr("text.txt", "no array")
+    np.testing.assert_allclose(read_predictions(path, faces).landmarks, some_landmarks(faces), atol=1e-4)

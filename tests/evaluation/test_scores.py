@@ -15,8 +15,8 @@ from acrloss.evaluation.scores import THRESHOLDS, evaluate
 from acrloss.formats import read_annotations
 from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.prediction.annotated import predict_annotated, predict_mean_face
-from acrloss.reports.tables import score_table
-from acrloss.schemes import generic_scheme, get_scheme
+from acrloss.reports.tables import normalizer_table, region_table, score_table, warning
+from acrloss.schemes import Scheme, generic_scheme, get_scheme
 
 Float = NDArray[np.float64]
 IBUG = get_scheme("ibug68")
@@ -165,6 +165,77 @@ def test_custom_schemes_are_scored_by_their_box() -> None:
     assert evaluation.normalizer == "box_diagonal"
     assert evaluation.score.nme == pytest.approx(10)
     assert evaluation.score.regions == {}
+
+
+def test_thresholds_are_any_and_told() -> None:
+    faces = known_faces()
+    predictions = faces.landmarks + np.array([[3.0, 4.0], [-6.0, 8.0], [9.0, -12.0]])[:, None]
+    evaluation = evaluate(faces, predictions, thresholds=[12, 5, 7.5, 5])
+    # 5, 10 and 15 % of the inter-ocular distance.
+    assert list(evaluation.thresholds) == [5, 7.5, 12]
+    assert evaluation.score.failure_rate == pytest.approx({"5": 200 / 3, "7.5": 200 / 3, "12": 100 / 3})
+    assert evaluation.score.auc == pytest.approx({"5": 0, "7.5": 100 / 9, "12": 100 * (7 / 12 + 2 / 12) / 3})
+    plain = evaluation.to_dict()
+    assert plain["thresholds"] == [5, 7.5, 12]
+    assert plain["scores"][0]["auc"]["12"] == pytest.approx(25, abs=1e-6)
+    assert score_table(evaluation)[1][3:] == ["FR@5 %", "FR@7.5 %", "FR@12 %", "AUC@5 %", "AUC@7.5 %", "AUC@12 %"]
+    refused: list[list[float]] = [[], [0.0], [8, -1], [float("nan")], [float("inf")]]
+    for wrong in refused:
+        with pytest.raises(ValueError, match="threshold"):
+            evaluate(faces, predictions, thresholds=wrong)
+
+
+def test_the_headline_s_normaliser_can_be_chosen() -> None:
+    faces = known_faces()
+    boxes = np.array([[0, 0, 30, 40], [np.nan] * 4, [0, 0, 60, 80]])
+    faces = Annotations.create(faces.images, faces.landmarks, IBUG, boxes=boxes, subsets=TAGS)
+    predictions = faces.landmarks + np.array([3.0, 4.0])
+    evaluation = evaluate(faces, predictions, normalizer="annotated_box_diagonal")
+    assert evaluation.nme["annotated_box_diagonal"].tolist() == pytest.approx([10, np.nan, 5], nan_ok=True)
+    assert (evaluation.score.subset, evaluation.score.normalizer) == ("full", "annotated_box_diagonal")
+    assert evaluation.score.nme == pytest.approx(7.5)
+    assert evaluation.score.faces == 2
+    assert evaluation.unscored == ("b.jpg: its diagonal of the annotated box is not known",)
+    assert evaluation.to_dict()["unscored_reasons"] == {"its diagonal of the annotated box is not known": 1}
+    assert warning(evaluation) == [
+        "1 face of 3 not scored: its diagonal of the annotated box is not known; the inter-ocular distance scores 3 "
+        "(--normalizer interocular)"
+    ]
+    assert {s.normalizer for s in evaluate(faces, predictions).scores} == set(evaluation.nme)
+    with pytest.raises(ValueError, match="unknown normalizer 'eyes'; choose from interocular"):
+        evaluate(faces, predictions, normalizer="eyes")
+    with pytest.raises(ValueError, match="needs annotated boxes"):
+        evaluate(known_faces(), predictions, normalizer="annotated_box_size")
+
+
+def test_where_no_face_has_the_usual_length_the_next_one_headlines() -> None:
+    # One landmark: its box is a point, so that only the annotated box measures it.
+    faces = Annotations.create(
+        ["a", "b"], np.array([[[5.0, 5]], [[9, 9]]]), generic_scheme(1), boxes=[[0, 0, 30, 40], [0, 0, 30, 40]]
+    )
+    evaluation = evaluate(faces, faces.landmarks + np.array([3.0, 4.0]))
+    assert evaluation.normalizer == "annotated_box_diagonal"
+    assert evaluation.score.nme == pytest.approx(10)
+    landmarks = known_faces().landmarks.copy()
+    landmarks[:, 36] = np.nan
+    holed = evaluate(Annotations.create(["a", "b", "c"], landmarks, IBUG), landmarks + 1)
+    assert (holed.normalizer, holed.score.faces) == ("box_diagonal", 3)
+
+
+def test_objects_are_not_called_faces() -> None:
+    landmarks = np.array([[[0.0, 0.0], [100.0, 0.0], [10.0, 30.0]]] * 3)
+    landmarks[1, 0] = np.nan
+    scheme = Scheme("wing", 3, (0, 1, 2), interocular=(0, 1), regions={"tip": (1,)}, noun="aerofoil")
+    faces = Annotations.create(["a", "b", "c"], landmarks, scheme, source="x")
+    evaluation = evaluate(faces, landmarks + np.array([3.0, 4.0]))
+    tables = [score_table(evaluation, baseline=evaluation), normalizer_table(evaluation), region_table(evaluation)]
+    text = " ".join([str(tables), *warning(evaluation), faces.summary(), *evaluation.unscored])
+    assert "3 aerofoils" in text
+    assert "the mean aerofoil everywhere" in text
+    assert "distance of landmarks 0 and 1" in text
+    assert "face" not in text
+    assert "ocular" not in text
+    assert [generic_scheme(3).count(1), IBUG.count(1), IBUG.count(5200)] == ["1 object", "1 face", "5,200 faces"]
 
 
 def test_wrong_shapes_are_refused() -> None:

@@ -63,6 +63,7 @@ def run(parsed: Any) -> None:
         path = Path(values.run)
         # A packaged model lies in the installation, which is no place for results.
         folder = (path if path.is_dir() else path.parent) / "evaluation"
+        title = f"{values.run} on {values.data}"
     else:
         evaluation = _of_predictions(values)
         folder, title = Path("evaluation"), f"predictions of {values.predictions}"
@@ -74,6 +75,7 @@ def run(parsed: Any) -> None:
         command=in_this_folder(command_line("evaluate", parser, values)),
         title=title,
         baseline=baseline,
+        run=Path(values.run) if values.run and Path(values.run).is_dir() else None,
     )
     print_table(*score_table(evaluation, intervals=is_wide(), baseline=baseline))
     print_table(*normalizer_table(evaluation), words=2)

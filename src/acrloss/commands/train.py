@@ -72,7 +72,7 @@ def run(parsed: Any) -> int:
     for line in trained.notes:
         notes.print(line, markup=False, soft_wrap=True)
     if trained.evaluation is not None:
-        print_table(*score_table(trained.evaluation))
+        print_table(*score_table(trained.evaluation, baseline=trained.baseline))
     results_in(trained.report or trained.folder)
     return 1 if trained.diverged else 0
 

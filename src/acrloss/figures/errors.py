@@ -153,7 +153,7 @@ def landmark_errors(mean_face: ArrayLike, errors: ArrayLike, scheme: Scheme, *, 
     scale = 5.4 / extent[0] if wide else min(5.0 / extent[1], 4.6 / extent[0])
     room = np.array([0.4, 0.75] if wide else [1.25, 0.3])
     size = extent * scale + 2 * room
-    figure = new_figure(size[0] + 1.3, size[1] + 0.7)
+    figure = new_figure(size[0] + (0.4 if wide else 1.3), size[1] + (1.5 if wide else 0.7))
     ax = figure.subplots()
     draw_outline(ax, face, scheme, MUTED, 1.2)
     area = 18 + 150 * np.nan_to_num(level / top if top > 0 else level)
@@ -192,7 +192,7 @@ def landmark_errors(mean_face: ArrayLike, errors: ArrayLike, scheme: Scheme, *, 
     ax.set_xlim(low[0] - room[0] / scale, low[0] + extent[0] + room[0] / scale)
     ax.set_ylim(low[1] + extent[1] + room[1] / scale, low[1] - room[1] / scale)
     style_face_axes(ax, f"Error of each landmark on the mean {scheme.called}")
-    colour_bar(figure, ax, norm, f"mean error (% of {normalizer})")
+    colour_bar(figure, ax, norm, f"mean error (% of {normalizer})", below=wide)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -87,7 +88,7 @@ def learning_curves(rows: Sequence[Mapping[str, Any]], *, normalizer: str) -> Fi
                     label=name,
                 )
         logarithmic = panel.scale == "log" and log_if_wide(ax)
-        style_axes(ax, f"{panel.title} (log scale)" if logarithmic else panel.title, "", panel.label)
+        style_axes(ax, f"{panel.title} (log scale)" if logarithmic else panel.title, "", textwrap.fill(panel.label, 36))
         if panel.scale == "zero":
             ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
             ax.yaxis.set_major_formatter("{x:,g}")

@@ -123,8 +123,9 @@ def draw_outline(ax: Axes, face: NDArray[np.float64], scheme: Scheme, colour: st
         ax.plot(*line.T, "-", color=colour, lw=width, solid_joinstyle="round", solid_capstyle="round", zorder=2)
 
 
-def colour_bar(figure: Figure, axes: Any, norm: Normalize, label: str) -> None:
-    bar = figure.colorbar(ScalarMappable(norm, VALUES), ax=axes, shrink=0.6, aspect=32, pad=0.02)
+def colour_bar(figure: Figure, axes: Any, norm: Normalize, label: str, below: bool = False) -> None:
+    location = "bottom" if below else "right"
+    bar = figure.colorbar(ScalarMappable(norm, VALUES), ax=axes, location=location, shrink=0.6, aspect=32, pad=0.02)
     bar.set_label(label, color=INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=9)

@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ import numpy as np
 from acrloss.annotations import Annotations
 from acrloss.evaluation.normalizers import normalizer_title
 from acrloss.evaluation.scores import Evaluation
+from acrloss.files import write_atomic
 from acrloss.reports.by_difficulty import MODES, agreement
 from acrloss.reports.page import Table
 from acrloss.shapes.shape_model import ShapeModel
@@ -27,7 +28,7 @@ class TrainingFacts:
         val: number of validation faces.
         held_out: whether those were held out of the training faces, because the data has no split "val".
         unreadable: number of training images that could not be decoded.
-        seconds: from the first step to the end of the last epoch; None where it is not known.
+        seconds: that all epochs took; None where it is not known.
     """
 
     train: int
@@ -35,6 +36,22 @@ class TrainingFacts:
     held_out: bool
     unreadable: int = 0
     seconds: float | None = None
+
+
+def write_training_facts(folder: Path, facts: TrainingFacts) -> Path:
+    """Keep them in a run folder, as training.json."""
+    return write_atomic(folder / "training.json", json.dumps(asdict(facts), indent=2) + "\n")
+
+
+def read_training_facts(folder: Path) -> TrainingFacts | None:
+    """Those that a run folder keeps; None where it does not, or not as `write_training_facts` writes them."""
+    try:
+        kept = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        seconds = None if kept["seconds"] is None else float(kept["seconds"])
+        counts = int(kept["train"]), int(kept["val"]), bool(kept["held_out"]), int(kept["unreadable"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return TrainingFacts(*counts, seconds)
 
 
 def data_table(

@@ -17,7 +17,7 @@ from acrloss.evaluation.scores import Evaluation
 from acrloss.figures import draw, errors, learning, style
 from acrloss.files import write_atomic
 from acrloss.images import encode, read_image
-from acrloss.reports.data_facts import TrainingFacts, data_table, link_to_check
+from acrloss.reports.data_facts import data_table, link_to_check, read_training_facts
 from acrloss.reports.face_list import face_list, write_face_list
 from acrloss.reports.page import Gallery, ReportContent, write_report
 from acrloss.reports.tables import (
@@ -44,25 +44,26 @@ def write_run_report(
     comparison: Mapping[str, Evaluation] | None = None,
     title: str | None = None,
     baseline: Evaluation | None = None,
-    training: TrainingFacts | None = None,
+    run: Path | None = None,
 ) -> Path:
     """Write evaluation.json, predictions.npz, faces.csv, figures/ and report.html into `folder`; returns its path.
 
     Args:
-        folder: a run folder; what it holds of config.yaml, environment.json, metrics.csv and shape_model.safetensors
-            goes into the page.
+        folder: made if it is not there.
         evaluation: the run's network on its test faces.
         command: how to make the run again.
         comparison: other predictors on the same faces, by name, for a table and the CED.
         title: of the page; names the run folder if not given.
         baseline: the mean shape of the training on the same faces: what any network must beat.
-        training: what the run was trained on, where that is known.
+        run: the run folder, if it is another; what it holds of config.yaml, environment.json, training.json,
+            metrics.csv and shape_model.safetensors goes into the page.
     """
+    run = run or folder
     write_atomic(folder / "evaluation.json", json.dumps(evaluation.to_dict(), indent=2) + "\n")
     write_predictions(folder / "predictions.npz", evaluation)
     write_face_list(folder / "faces.csv", evaluation)
-    rows = _metrics(folder / "metrics.csv")
-    shape_model = folder / "shape_model.safetensors"
+    rows = _metrics(run / "metrics.csv")
+    shape_model = run / "shape_model.safetensors"
     model = ShapeModel.load(shape_model) if shape_model.is_file() else None
     figures = _figures(evaluation, comparison or {}, rows, model)
     for name, (_, picture) in figures.items():
@@ -73,9 +74,9 @@ def write_run_report(
     details = [
         ("How to make this again", command),
         *((title, text) for title, file in _FILES
-          if (text := _text(folder / file))),
+          if (text := _text(run / file))),
     ]  # fmt: skip
-    left_out = dict.fromkeys([*faces.skipped, *_text(folder / "left_out.txt").splitlines(), *evaluation.unscored])
+    left_out = dict.fromkeys([*faces.skipped, *_text(run / "left_out.txt").splitlines(), *evaluation.unscored])
     if left_out:
         details.append((f"{faces.scheme.count(len(left_out))} left out, with reasons", "\n".join(left_out)))
     tables = [score_table(evaluation, intervals=True, baseline=baseline), normalizer_table(evaluation)]
@@ -103,7 +104,7 @@ def write_run_report(
             ),
         ],
         tables=tables,
-        facts=[data_table(evaluation, baseline, training, rows, model)],
+        facts=[data_table(evaluation, baseline, read_training_facts(run), rows, model)],
         links=[*links, *link_to_check(folder, faces)],
         figures=list(figures.values()),
         galleries=galleries,

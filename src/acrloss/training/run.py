@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,16 +24,18 @@ from acrloss.detection.installed import create_detector, installed_detectors
 from acrloss.errors import DataError
 from acrloss.evaluation.predictions import read_predictions
 from acrloss.evaluation.predictions_file import read_scored_faces
-from acrloss.evaluation.scores import Evaluation, evaluate
+from acrloss.evaluation.scores import Evaluation, Role, evaluate
 from acrloss.files import remove_leftovers, write_atomic
 from acrloss.formats import read_annotations
 from acrloss.losses import versioned
 from acrloss.networks.landmark_net import LandmarkNet
-from acrloss.prediction.annotated import predict_annotated
+from acrloss.prediction.annotated import predict_annotated, predict_mean_face
 from acrloss.prediction.predictor import Predictor
 from acrloss.progress_hook import Progress, no_progress
+from acrloss.reports.data_facts import TrainingFacts, write_training_facts
 from acrloss.reports.run_report import write_run_report
-from acrloss.reports.tables import score_table
+from acrloss.reports.tables import score_table, warning
+from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
 from acrloss.training.config import TrainConfig
 from acrloss.training.config_file import NAME, check_resumable, config_text
@@ -61,13 +64,17 @@ class Run:
         folder: where everything of it lies.
         history: one row an epoch, as in metrics.csv; see `acrloss.training.fit.Fitted`.
         evaluation: the scores of its best network; None where there were no faces to score.
-        notes: what the user should know, one line each: faces left out, detectors that found nothing.
+        notes: what the user should know, one line each: faces left out, detectors that found nothing, faces scored that
+            chose the epoch.
+        baseline: the scores of the training's mean shape on the same faces; None where there are none, or the run was
+            opened again.
     """
 
     folder: Path
     history: tuple[dict[str, float], ...]
     evaluation: Evaluation | None
     notes: tuple[str, ...] = ()
+    baseline: Evaluation | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
@@ -85,7 +92,7 @@ class Run:
         if (folder / "predictions.npz").is_file():
             faces = read_scored_faces(folder)
             found = read_predictions(folder, faces)
-            evaluation = evaluate(faces, found.landmarks, found.occlusion)
+            evaluation = evaluate(faces, found.landmarks, found.occlusion, role=found.role)
         return cls(folder, history, evaluation)
 
     @property
@@ -122,14 +129,14 @@ class Run:
     def __str__(self) -> str:
         lines = [f"run {self.folder}: best epoch {self.best_epoch} of {len(self.history)}"]
         if self.evaluation is not None:
-            caption, header, rows = score_table(self.evaluation)
+            caption, header, rows = score_table(self.evaluation, baseline=self.baseline)
             lines += [caption, "  ".join(header), *("  ".join(row) for row in rows)]
         return "\n".join([*lines, *self.notes])
 
     def _repr_html_(self) -> str:
         parts = [f"<b>run {escape(str(self.folder))}</b>: best epoch {self.best_epoch} of {len(self.history)}"]
         if self.evaluation is not None:
-            caption, header, rows = score_table(self.evaluation)
+            caption, header, rows = score_table(self.evaluation, baseline=self.baseline)
             cells = "".join(f"<th>{escape(cell)}</th>" for cell in header)
             body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
             parts.append(f"<table><caption>{escape(caption)}</caption><tr>{cells}</tr>{body}</table>")
@@ -205,7 +212,9 @@ def train(
         if not resume:
             write_atomic(folder / "data.json", json.dumps(data_fingerprint(annotations), indent=2) + "\n")
         try:
+            started = time.monotonic()
             fitted = fit(annotations, config, folder, resume, callbacks=callbacks, loggers=loggers, metrics=metrics)
+            seconds = time.monotonic() - started
         except DataError:
             if fresh and not (folder / "last.ckpt").exists():
                 # An option was refused before anything was trained: the same command can be given again, mended.
@@ -220,8 +229,20 @@ def train(
         network = LandmarkNet.load(folder / "best.safetensors")
         notes += calibrate(network, fitted, config, detectors, progress)
         network.save(folder / "best.safetensors")
-        evaluation = _score(network, annotations, fitted, score, folder, progress)
-    run = Run(folder, fitted.history, evaluation, tuple(notes))
+        write_training_facts(
+            folder,
+            TrainingFacts(
+                train=len(fitted.train),
+                val=len(fitted.val),
+                held_out="val" not in annotations.split_names,
+                unreadable=len(fitted.unreadable),
+                # Of a run that was interrupted only the last part is known.
+                seconds=None if resume else seconds,
+            ),
+        )
+        evaluation, baseline = _score(network, annotations, fitted, score, folder, progress)
+        notes += warning(evaluation) if evaluation is not None else []
+    run = Run(folder, fitted.history, evaluation, tuple(notes), baseline)
     if evaluation is None:
         run = replace(run, notes=(*run.notes, "no test or validation faces: nothing to score"))
     if run.diverged:
@@ -266,16 +287,24 @@ def resume_command(folder: Path) -> str:
 
 def _score(
     network: LandmarkNet, annotations: Annotations, fitted: Fitted, score: Scored, folder: Path, progress: Progress
-) -> Evaluation | None:
-    """Score the network and write its report; the test faces are touched once, here."""
+) -> tuple[Evaluation | None, Evaluation | None]:
+    """Score the network and write its report; the test faces are touched once, here.
+
+    Returns:
+        The scores of the network and of the mean shape, None where there are no faces to score.
+    """
     scored = annotations.split("test") if score == "test" else fitted.val
+    role: Role = "test" if score == "test" and len(scored) else "validation"
     scored = scored if len(scored) else fitted.val
     if not len(scored):
-        return None
-    evaluation = evaluate(scored, predict_annotated(network, scored, progress=progress))
-    command = f"acrloss train --config {shlex.quote(str(folder / NAME))} --output ANOTHER"
-    write_run_report(folder, evaluation, command=command)
-    return evaluation
+        return None, None
+    evaluation = evaluate(scored, predict_annotated(network, scored, progress=progress), role=role)
+    mean_shape = ShapeModel.load(folder / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
+    baseline = evaluate(scored, predict_mean_face(mean_shape, scored, network.crop), role=role)
+    config = shlex.quote(str(folder.absolute() / NAME))
+    command = f"acrloss train --config {config} --output {shlex.quote(f'{folder.resolve().name}-again')}"
+    write_run_report(folder, evaluation, command=command, baseline=baseline)
+    return evaluation, baseline
 
 
 @contextmanager
