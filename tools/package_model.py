@@ -21,8 +21,9 @@ from safetensors.torch import save
 from acrloss.evaluation.scores import evaluate
 from acrloss.files import write_atomic
 from acrloss.formats import read_annotations
+from acrloss.networks.description import FORMAT
 from acrloss.networks.export import TOLERANCE, export, sample_crops
-from acrloss.networks.landmark_net import FORMAT, LandmarkNet
+from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.networks.model_files import FOLDER
 from acrloss.networks.onnx_model import OnnxModel
 from acrloss.prediction.annotated import predict_annotated, predict_detected

@@ -103,14 +103,14 @@ def read_limited(path: str | Path, limit: int, what: str = "such a file", remedy
     return content
 
 
-def read_checked(path: Path, sha256: str) -> bytes:
-    """The content of a file of the package.
+def read_checked(path: Path, sha256: str, remedy: str = "install acrloss again") -> bytes:
+    """The content of a file of a package.
 
     Raises:
-        DataError: it is missing, or not the file with that SHA-256.
+        DataError: it is missing, or not the file with that SHA-256; the message ends with the remedy.
     """
     content = path.read_bytes() if path.is_file() else None
     digest = hashlib.sha256(content).hexdigest() if content is not None else "no file"
     if content is None or digest != sha256:
-        raise DataError(f"{path} has SHA-256 {digest}, expected {sha256}; install acrloss again")
+        raise DataError(f"{path} has SHA-256 {digest}, expected {sha256}; {remedy}")
     return content

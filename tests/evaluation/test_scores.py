@@ -248,7 +248,7 @@ def test_wrong_shapes_are_refused() -> None:
 def constant_network(shape: Float) -> LandmarkNet:
     """A network that finds `shape` (M, 2) on every crop."""
     network = create_model("test_efficientnet", IBUG, CropSpec(48, enlargement=1.5), shape, pretrained="none")
-    torch.nn.init.zeros_(network.head.weight)
+    torch.nn.init.zeros_(network.get_parameter("head.weight"))
     return network
 
 
@@ -290,7 +290,7 @@ def test_the_batch_size_does_not_matter(faces_300w: Path) -> None:
     faces = read_annotations(str(faces_300w)).split("test")
     torch.manual_seed(1)
     network = create_model("test_efficientnet", IBUG, CropSpec(48), pretrained="none")
-    torch.nn.init.normal_(network.head.weight, std=0.1)
+    torch.nn.init.normal_(network.get_parameter("head.weight"), std=0.1)
     one, many = (predict_annotated(network, faces, batch_size=size) for size in (1, 64))
     np.testing.assert_allclose(one, many, atol=1e-2)
     assert np.ptp(one - faces.landmarks, axis=0).max() > 1  # it does look at the pictures
@@ -300,7 +300,7 @@ def test_a_network_of_nan_is_no_unreadable_image(faces_300w: Path) -> None:
     faces = read_annotations(str(faces_300w)).split("test")
     network = constant_network(np.full((68, 2), 0.5))
     with torch.no_grad():
-        network.head.bias[7] = torch.nan
+        network.get_parameter("head.bias")[7] = torch.nan
     with pytest.raises(DataError, match=r"landmarks for .*face_0.* are not finite; retrain"):
         predict_annotated(network, faces)
 

@@ -17,9 +17,10 @@ from acrloss.errors import DataError
 from acrloss.formats import read_annotations
 from acrloss.images import read_image
 from acrloss.networks import export as module
+from acrloss.networks.description import FORMAT
 from acrloss.networks.export import TOLERANCE, export, sample_crops
 from acrloss.networks.landmark_net import LandmarkNet, create_model
-from acrloss.networks.onnx_model import FORMAT, OnnxModel
+from acrloss.networks.onnx_model import OnnxModel
 from acrloss.networks.quantize import quantization_crops, quantize
 from acrloss.prediction.predictor import Predictor
 from acrloss.schemes import get_scheme
@@ -32,8 +33,8 @@ def network() -> LandmarkNet:
     torch.manual_seed(0)
     mean = np.random.default_rng(0).uniform(0.2, 0.8, (29, 2))
     made = create_model("test_efficientnet", get_scheme("cofw29"), CropSpec(size=SIZE), mean, pretrained="none").eval()
-    nn.init.normal_(made.head.weight, std=0.05)
-    made.add_spread(nn.Linear(made.head.in_features, 29))
+    nn.init.normal_(made.get_parameter("head.weight"), std=0.05)
+    made.add_spread(nn.Linear(made.get_parameter("head.weight").shape[1], 29))
     made.box_maps["yuface"] = BoxMap(0.1, 0.2, 0.9, 7)
     return made
 

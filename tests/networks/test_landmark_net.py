@@ -1,4 +1,5 @@
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,14 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
-from acrloss.networks.landmark_net import FORMAT, LandmarkNet, create_model
+from acrloss.networks.backbone import Features
+from acrloss.networks.description import FORMAT
+from acrloss.networks.landmark_net import LandmarkNet, create_model
+from acrloss.networks.localizer import load_model
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
 
 IBUG = get_scheme("ibug68")
@@ -90,7 +95,7 @@ def test_pixels_are_normalised_inside() -> None:
     image = torch.rand(1, 3, 32, 32)
     plain = (image - torch.tensor(config["mean"]).view(3, 1, 1)) / torch.tensor(config["std"]).view(3, 1, 1)
     with torch.no_grad():
-        expected = network.head(network.backbone(plain)).view(1, 68, 2)
+        expected = network.head(Features(network.backbone(plain)))
         torch.testing.assert_close(network(255 * image), expected)
 
 
@@ -156,7 +161,7 @@ def test_missing_and_foreign_files_are_one_line(saved: Path, tmp_path: Path) -> 
     refused(tmp_path, "there is no model file")
     save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.safetensors")
     refused(tmp_path / "foreign.safetensors", "is no acrloss model; give the best.safetensors of a run")
-    refused(altered(saved, version=3), r"written by a newer acrloss \(format 3\); upgrade acrloss")
+    refused(altered(saved, version=4), r"written by a newer acrloss \(format 4\); upgrade acrloss")
 
 
 @pytest.mark.parametrize(
@@ -185,6 +190,30 @@ def test_a_false_description_is_one_line(saved: Path, key: str, value: Any) -> N
     refused(altered(saved, **{key: value}), r"is damaged \(\w+: .*\); copy it again or retrain")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("settings", {"backbone": "vit_giant_patch14_224", "channels": 2}),  # 4 GB of weights, if they were made
+        ("settings", {"backbone": TINY, "channels": 10**8}),  # 6 TB
+        ("settings", {"backbone": TINY, "channels": 2, "spread": True}),
+        ("settings", {"backbone": TINY, "channels": 2, "head": "soft_argmax"}),
+        ("scheme", {"name": "many", "num_landmarks": 100_000, "flip_pairs": []}),  # 200 MB
+        ("scheme", {**IBUG.to_dict(), "regions": {f"r{i}": [0] for i in range(60_000)}}),
+    ],
+)
+def test_a_small_file_does_not_cost_what_it_names(saved: Path, key: str, value: Any) -> None:
+    path = altered(saved, mean_shape=None, **{key: value})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(path, r"is damaged \(ValueError: (its tensors are those of another network|key 'regions' must hold)")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KiB
+
+
+def test_a_large_crop_is_not_run_to_know_its_shapes(saved: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert LandmarkNet.load(altered(saved, crop={"size": 4096})).crop.size == 4096
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
 @pytest.mark.parametrize("description", ["", "{", "[1]", "null", "[" * 5000])
 def test_a_description_that_is_none_is_one_line(description: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
@@ -209,3 +238,53 @@ def test_unknown_backbones_get_a_suggestion() -> None:
         with pytest.raises(DataError, match=hint) as caught:
             create_model(name, IBUG, CropSpec(32), pretrained="none")
         assert "\n" not in str(caught.value)
+
+
+def test_threads_are_the_networks_own_matter(saved: Path) -> None:
+    counts = []
+    before = torch.get_num_threads()
+    assert before == 1, "as tests/conftest.py has it"
+    crops = np.zeros((1, 32, 32, 3), np.uint8)
+    for threads, expected in ((0, 1), (3, 3), (1, 1)):
+        network = load_model(saved, threads)
+        assert isinstance(network, LandmarkNet)
+        assert torch.get_num_threads() == before
+        hook = network.head.register_forward_hook(lambda *_: counts.append(torch.get_num_threads()))
+        network.locate_crops(crops)
+        hook.remove()
+        assert counts.pop() == expected
+        assert torch.get_num_threads() == before
+    network = LandmarkNet.load(saved)
+    network.threads = 2
+
+    def fails(*_: Any) -> None:
+        raise KeyError
+
+    network.head.register_forward_hook(fails)
+    with pytest.raises(KeyError):
+        network.locate_crops(crops)
+    assert torch.get_num_threads() == before
+
+
+def test_confidence_is_the_share_of_a_rayleigh_distribution() -> None:
+    """Of errors of two independent normal coordinates with mean length e, the share of those shorter than CLOSE."""
+    network = tiny().eval()
+    features = network.get_parameter("head.weight").shape[1]
+    layer = nn.Linear(features, 68)
+    nn.init.zeros_(layer.weight)
+    # Mean errors of 1, 5 and 20 % of the crop, beside some that are out of any range.
+    expected = np.full(68, 0.05)
+    expected[:5] = 0.01, 0.05, 0.2, 1e-12, 1e4
+    with torch.no_grad():
+        layer.bias.copy_(torch.from_numpy(np.log(expected)))
+    network.add_spread(layer)
+    _, confidence = network.locate_crops(np.zeros((2, 32, 32, 3), np.uint8))
+    normal = np.random.default_rng(0).normal(size=(400_000, 2))
+    lengths = np.linalg.norm(normal, axis=1)
+    for i in range(3):
+        drawn = (lengths * (expected[i] / np.sqrt(np.pi / 2)) <= 0.05).mean()
+        assert confidence[:, i] == pytest.approx(drawn, abs=0.003)
+    # By hand, for e = CLOSE: 1 - exp(-π/4).
+    assert confidence[1, 1] == pytest.approx(0.544062, abs=1e-5)
+    assert confidence[0, 3] == 1
+    assert confidence[0, 4] == pytest.approx(0, abs=1e-6)

@@ -286,3 +286,11 @@ def test_check_flip_refuses_other_shapes() -> None:
 def test_generic_scheme_knows_only_its_size() -> None:
     assert generic_scheme(7).flip == tuple(range(7))
     assert generic_scheme(3, flip=[1, 0, 2], name="eyes").flip == (1, 0, 2)
+
+
+def test_regions_are_bounded() -> None:
+    values = {"name": "x", "num_landmarks": 2, "flip_pairs": [], "regions": {f"r{i}": [0] for i in range(1000)}}
+    assert len(Scheme.from_dict(values).regions) == 1000
+    values["regions"]["more"] = [1]  # type: ignore[index]
+    with pytest.raises(ValueError, match="at most 1000 regions, got 1001"):
+        Scheme.from_dict(values)

@@ -1,18 +1,36 @@
-"""Backbones by name, any of timm's, with ImageNet weights where they can be had."""
+"""Backbones by name, any of timm's, with ImageNet weights where they can be had, and what they make of a crop."""
 
+import copy
 import difflib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import timm
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from acrloss.errors import DataError
 from acrloss.networks.pretrained import PACKAGED, find_packaged, load_into, load_weight_file
 
 # The paper's names for timm's networks.
 ALIASES = {"mobilenetv2": "mobilenetv2_100"}
+
+# The finer of the two maps that heads see is the last at this share of the crop or a larger one.
+_STRIDE = 16
+
+
+class Features(NamedTuple):
+    """What a backbone makes of crops.
+
+    Attributes:
+        pooled: (N, F), without a place.
+        maps: the (N, C, h, w) map at a sixteenth of the crop's side, and the last map; none for heads that need none.
+    """
+
+    pooled: Tensor
+    maps: tuple[Tensor, ...] = ()
 
 
 def create_backbone(name: str, size: int, pretrained: bool = False) -> nn.Module:
@@ -50,3 +68,39 @@ def load_pretrained(backbone: nn.Module, name: str, size: int, pretrained: str) 
             "--model.pretrained none"
         ) from error
     backbone.load_state_dict(source.state_dict())
+
+
+def backbone_features(backbone: nn.Module, images: Tensor, maps: bool) -> Features:
+    """What `backbone` makes of (N, 3, size, size) normalised images, with its `maps` or without."""
+    if not maps:
+        return Features(backbone(images))
+    network: Any = backbone
+    reductions = [step["reduction"] for step in network.feature_info]
+    fine = max(i for i, reduction in enumerate(reductions) if reduction <= _STRIDE)
+    last, steps = network.forward_intermediates(images, indices=[fine, len(reductions) - 1], output_fmt="NCHW")
+    pooled = network.forward_head(last)
+    if last.ndim != 4:  # the tokens of a transformer
+        last = steps[-1]
+    elif getattr(network, "output_fmt", "NCHW") == "NHWC":
+        last = last.permute(0, 3, 1, 2)
+    return Features(pooled, (steps[0], last))
+
+
+def example_features(backbone: nn.Module, name: str, size: int, maps: bool) -> Features:
+    """What `backbone` makes of one crop: shapes without values, whatever the crop's size, at no cost.
+
+    Raises:
+        DataError: it has no maps, and `maps` are wanted.
+    """
+    shapes = copy.deepcopy(backbone).to("meta").eval()
+    with torch.no_grad():
+        images = torch.zeros(1, 3, size, size, device="meta")
+        try:
+            return backbone_features(shapes, images, maps)
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+            if not maps:
+                raise
+            raise DataError(
+                f"backbone {name} gives no feature maps for crops of {size} px, which this head needs; take "
+                "--model.head pooled, or a convolutional backbone such as efficientnet_lite0"
+            ) from error

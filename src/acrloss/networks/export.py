@@ -25,8 +25,9 @@ from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.formats.synthetic import generate
 from acrloss.images import read_image
+from acrloss.networks.description import FORMAT
 from acrloss.networks.landmark_net import LandmarkNet
-from acrloss.networks.onnx_model import FORMAT, OnnxModel
+from acrloss.networks.onnx_model import OnnxModel
 
 Crops = NDArray[np.uint8]
 

@@ -1,6 +1,7 @@
-"""A landmark regressor: any timm backbone and a linear head that starts at the mean shape."""
+"""A landmark regressor: any timm backbone, and a head that starts at the mean shape."""
 
-import json
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,14 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from acrloss.crops.crop import CropSpec
-from acrloss.detection.box_map import BoxMap, box_maps_from
+from acrloss.detection.box_map import BoxMap
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
-from acrloss.networks.backbone import ALIASES, create_backbone, load_pretrained
+from acrloss.networks.backbone import (
+    ALIASES,
+    Features,
+    backbone_features,
+    create_backbone,
+    example_features,
+    load_pretrained,
+)
+from acrloss.networks.description import FORMAT, Description, read_description
+from acrloss.networks.heads.registry import find_head
 from acrloss.schemes import Scheme
 
-FORMAT = "acrloss-model"
-VERSION = 2
 # A landmark's confidence is the probability that it lies within this share of the crop's side of the truth.
 CLOSE = 0.05
 
@@ -32,8 +40,9 @@ class LandmarkNet(nn.Module):
         mean_shape: (M, 2) in crop units, an upright face: what tells how far a face is turned; None if unknown.
         box_maps: name of a face detector -> how its boxes map to those that the crop is made from; "landmarks" stands
             for the tight box around the landmarks, where the crop is made from another.
-        spread: gives the logarithm of each landmark's expected error, in crop units, from the backbone's features;
-            None until `acrloss.training.calibrate` has measured it.
+        spread: gives the logarithm of each landmark's expected error, in crop units, from the head's summary; None
+            until `acrloss.training.calibrate` has measured it.
+        threads: of the CPU, while `locate_crops` runs; 0 leaves PyTorch's choice.
     """
 
     mean: Tensor
@@ -47,6 +56,7 @@ class LandmarkNet(nn.Module):
         mean_shape: NDArray[np.float64] | Tensor | None = None,
         channels: int = 2,
         spread: bool = False,
+        head: str = "pooled",
     ) -> None:
         """
         Args:
@@ -56,57 +66,55 @@ class LandmarkNet(nn.Module):
             mean_shape: (M, 2) in crop units, where the untrained network puts the landmarks; the middle if None.
             channels: outputs per landmark: 2 for x and y, 4 with the logarithm of a spread for each.
             spread: make room for the layer `spread`.
+            head: a name of `acrloss.networks.heads.registry`.
 
         Raises:
-            DataError: the backbone is unknown.
+            DataError: the backbone or head is unknown, or they do not go together.
             ValueError: the mean shape is not finite or not of the scheme's number of landmarks.
         """
         super().__init__()
         self.scheme, self.crop = scheme, crop
         self.box_maps: dict[str, BoxMap] = {}
+        self.threads = 0
         self.mean_shape = None if mean_shape is None else np.asarray(mean_shape, dtype=np.float64)
-        self.settings = {"backbone": backbone, "channels": channels}
+        if self.mean_shape is not None and (
+            self.mean_shape.shape != (scheme.num_landmarks, 2) or not np.isfinite(self.mean_shape).all()
+        ):
+            raise ValueError(f"expected a finite mean shape ({scheme.num_landmarks}, 2), got {self.mean_shape.shape}")
+        self.settings: dict[str, Any] = {"backbone": backbone, "channels": channels}
+        if head != "pooled":  # only where it is said, so that older versions read the files of all other networks
+            self.settings["head"] = head
+        kind = find_head(head)
         self.backbone = create_backbone(backbone, crop.size)
         config = cast("dict[str, Any]", self.backbone.pretrained_cfg)
         # Normalisation is part of the network and of its file: whoever runs it feeds plain RGB pixels, and a newer timm
         # with other constants changes no trained model.
         self.register_buffer("mean", 255 * torch.tensor(config["mean"]).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(config["std"]).view(1, 3, 1, 1))
-        with torch.no_grad():
-            features = self.backbone.eval()(torch.zeros(1, 3, crop.size, crop.size)).shape[1]
-        self.head = nn.Linear(features, scheme.num_landmarks * channels)
         start = torch.zeros(scheme.num_landmarks, channels)
         start[:, :2] = 0.5
-        if mean_shape is not None:
-            shape = torch.as_tensor(mean_shape, dtype=torch.float32)
-            if shape.shape != (scheme.num_landmarks, 2) or not shape.isfinite().all():
-                raise ValueError(f"expected a finite mean shape ({scheme.num_landmarks}, 2), got {tuple(shape.shape)}")
-            start[:, :2] = shape
+        if self.mean_shape is not None:
+            start[:, :2] = torch.as_tensor(self.mean_shape, dtype=torch.float32)
+        self._needs_maps = kind.needs_maps
+        example = example_features(self.backbone, backbone, crop.size, kind.needs_maps)
+        self.head = kind(example, start)
         self.spread: nn.Linear | None = None
         if spread:
-            self.add_spread(nn.Linear(features, scheme.num_landmarks))
-        # Small rather than zero weights: the backbone learns from the first step on.
-        nn.init.normal_(self.head.weight, std=1e-3)
-        self.head.bias.data.copy_(start.flatten())
+            self.add_spread(nn.Linear(self.head.summary(example).shape[1], scheme.num_landmarks))
         # Mobile networks train 1.6 times as fast on a CPU in this layout (benchmarks/training.py); GPUs like it too.
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, size, size) RGB images with values 0 to 255, uint8 or float, to (N, M, channels) in crop units."""
-        return self.landmarks(self.features(images))
+        landmarks: Tensor = self.head(self.features(images))
+        return landmarks
 
-    def features(self, images: Tensor) -> Tensor:
-        """(N, 3, size, size) RGB images with values 0 to 255, uint8 or float, to the backbone's (N, F) features."""
-        features: Tensor = self.backbone((images.to(self.mean.dtype) - self.mean) / self.std)
-        return features
-
-    def landmarks(self, features: Tensor) -> Tensor:
-        """(N, F) features to (N, M, channels) in crop units."""
-        landmarks: Tensor = self.head(features)
-        return landmarks.reshape(-1, self.scheme.num_landmarks, landmarks.shape[1] // self.scheme.num_landmarks)
+    def features(self, images: Tensor) -> Features:
+        """What the backbone makes of (N, 3, size, size) RGB images with values 0 to 255, uint8 or float."""
+        return backbone_features(self.backbone, (images.to(self.mean.dtype) - self.mean) / self.std, self._needs_maps)
 
     def add_spread(self, layer: nn.Linear) -> None:
-        """Take `layer`, features to (N, M) logarithms of the expected error in crop units, as `spread`."""
+        """Take `layer`, the head's summary to (N, M) logarithms of the expected error in crop units, as `spread`."""
         self.spread = layer
         self.settings["spread"] = True
 
@@ -121,31 +129,23 @@ class LandmarkNet(nn.Module):
             truth, for errors that follow a Rayleigh distribution; NaN where the network has no `spread`.
         """
         features = self.features(images)
-        landmarks = self.landmarks(features)[..., :2]
+        landmarks: Tensor = self.head(features)[..., :2]
         if self.spread is None:
             return landmarks, torch.full_like(landmarks[..., 0], torch.nan)
-        expected = self.spread(features).clamp(-20, 5).exp()
+        expected = self.spread(self.head.summary(features)).clamp(-20, 5).exp()
         return landmarks, -torch.expm1(-torch.pi / 4 * (CLOSE / expected) ** 2)
 
     def locate_crops(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """As `locate`, for an array of (N, size, size, 3) uint8 RGB crops; puts the network into evaluation mode."""
         self.eval()
         images = torch.from_numpy(crops).permute(0, 3, 1, 2).to(self.mean.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), _torch_threads(self.threads):
             landmarks, confidence = self.locate(images)
         return landmarks.double().cpu().numpy(), confidence.double().cpu().numpy()
 
     def description(self) -> str:
         """What a file needs besides the tensors, as JSON."""
-        about = {
-            "version": VERSION,
-            "settings": self.settings,
-            "scheme": self.scheme.to_dict(),
-            "crop": self.crop.to_dict(),
-            "mean_shape": None if self.mean_shape is None else self.mean_shape.round(6).tolist(),
-            "box_maps": {name: value.to_dict() for name, value in self.box_maps.items()},
-        }
-        return json.dumps(about)
+        return Description(self.scheme, self.crop, self.mean_shape, self.box_maps, self.settings).to_json()
 
     def save(self, path: str | Path) -> Path:
         """Write the network with its scheme and crop as one .safetensors file, atomically."""
@@ -174,25 +174,36 @@ class LandmarkNet(nn.Module):
                 metadata = file.metadata() or {}
                 if FORMAT not in metadata:
                     raise DataError(f"{path} is no acrloss model; give the best.safetensors of a run")
-                about = json.loads(metadata[FORMAT])
-                if about["version"] > VERSION:
-                    raise DataError(
-                        f"{path} was written by a newer acrloss (format {about['version']}); upgrade acrloss"
-                    )
-                network = cls(
-                    scheme=Scheme.from_dict(about["scheme"]),
-                    crop=CropSpec(**about["crop"]),
-                    mean_shape=None if about.get("mean_shape") is None else np.array(about["mean_shape"]),
-                    **about["settings"],
-                )
-                network.box_maps = box_maps_from(about.get("box_maps", {}))
-                network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+                about = read_description(metadata[FORMAT], path)
+                # First without memory, as the file may name any network with any number of landmarks.
+                with torch.device("meta"):
+                    expected = cls(scheme=about.scheme, crop=about.crop, **about.settings).state_dict()
+                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                if shapes != {name: tuple(value.shape) for name, value in expected.items()}:
+                    raise ValueError("its tensors are those of another network than it says")
+                network = cls(scheme=about.scheme, crop=about.crop, mean_shape=about.mean_shape, **about.settings)
+                network.box_maps = dict(about.box_maps)
+                network.load_state_dict({name: file.get_tensor(name) for name in shapes})
         except DataError:
             raise
         except Exception as error:  # a damaged description can ask for anything
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise DataError(f"{path} is damaged ({reason}); copy it again or retrain") from error
         return network.eval()
+
+
+@contextlib.contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """So many threads of PyTorch's while it lasts; 0 leaves them. The number is the whole process's."""
+    before = torch.get_num_threads()
+    if count in (0, before):
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def create_model(
@@ -202,6 +213,7 @@ def create_model(
     mean_shape: NDArray[np.float64] | Tensor | None = None,
     channels: int = 2,
     pretrained: str = "auto",
+    head: str = "pooled",
 ) -> LandmarkNet:
     """A network ready to train.
 
@@ -213,11 +225,12 @@ def create_model(
         channels: outputs per landmark, the loss's `channels`.
         pretrained: "auto" takes the ImageNet weights of an installed package or else timm's own download; "none"
             starts from random weights; anything else is the path of a weight file for the backbone.
+        head: what makes landmarks of the backbone's features: "pooled" or "soft_argmax" (docs/extend/heads.md).
 
     Raises:
-        DataError: the backbone is unknown, or its weights cannot be had.
+        DataError: the backbone or head is unknown, or the backbone's weights cannot be had.
     """
-    network = LandmarkNet(backbone, scheme, crop or CropSpec(), mean_shape, channels)
+    network = LandmarkNet(backbone, scheme, crop or CropSpec(), mean_shape, channels, head=head)
     if pretrained != "none":
         load_pretrained(network.backbone, ALIASES.get(backbone, backbone), network.crop.size, pretrained)
     return network.train()

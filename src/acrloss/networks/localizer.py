@@ -34,7 +34,7 @@ def load_model(name: str | Path, threads: int = 0) -> Localizer:
 
     Args:
         name: a packaged model (`acrloss models` lists them), a run folder, or a .safetensors or .onnx file.
-        threads: of the CPU; 0 leaves the library's choice.
+        threads: of the CPU, for this network alone and while it runs; 0 leaves the library's choice.
 
     Raises:
         DataError: there is no such model, or its file is damaged.
@@ -45,10 +45,8 @@ def load_model(name: str | Path, threads: int = 0) -> Localizer:
 
         return OnnxModel(path, threads)
     # Only here: torch and timm take longer to load than a photograph takes to process.
-    import torch
-
     from acrloss.networks.landmark_net import LandmarkNet
 
-    if threads:
-        torch.set_num_threads(threads)
-    return LandmarkNet.load(path)
+    network = LandmarkNet.load(path)
+    network.threads = threads
+    return network

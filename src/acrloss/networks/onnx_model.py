@@ -1,20 +1,25 @@
 """An exported network, run by onnxruntime: neither torch nor timm is needed."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.arrays import Float
-from acrloss.crops.crop import CropSpec
-from acrloss.detection.box_map import box_maps_from
 from acrloss.errors import DataError
-from acrloss.schemes import Scheme
+from acrloss.networks.description import FORMAT, read_description
+from acrloss.networks.onnx_file import look_into
 
-# The entry of an ONNX file's metadata that describes the network.
-FORMAT = "acrloss-model"
 _MAX_BYTES = 1 << 30
+# All that the networks of a process take for what they compute; a file of a few bytes can ask for any amount.
+_MOST_MEMORY = 1 << 30
+# Pixels that a network sees at once: 32 crops of 128 px, and of larger crops as many fewer.
+_MOST_PIXELS = 32 * 128 * 128
+# No network of ours has them: they can go on for ever.
+_LOOPS = {"Loop", "Scan", "If", "SequenceMap"}
+# Landmarks in crop units beyond it are no places. Networks that were hardly trained miss by some crops.
+_FARTHEST = 1e4
 
 
 class OnnxModel:
@@ -36,45 +41,93 @@ class OnnxModel:
         Raises:
             DataError: there is no such file, or it is no network that `acrloss export` wrote.
         """
-        import onnxruntime
-
         self._made_of = (path, threads)
         path = Path(path)
         if not path.is_file():
             raise DataError(f"there is no model file {path}; give an .onnx file that acrloss export wrote")
         if path.stat().st_size > _MAX_BYTES:
             raise DataError(f"{path} has more than {_MAX_BYTES} bytes; it is no model of acrloss")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Its warnings are for its developers; errors come as exceptions.
-        options.log_severity_level = 4
+        self._path = path
         content = path.read_bytes()
-        # A tensor may lie in another file, at a "location" of the author's choice, and onnxruntime would read it.
-        if b"location" in content:
-            raise DataError(f"{path} keeps tensors in other files; give an .onnx file that acrloss export wrote")
         try:
-            self._session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
-            about = json.loads(self._session.get_modelmeta().custom_metadata_map[FORMAT])
-            self.scheme = Scheme.from_dict(about["scheme"])
-            self.crop = CropSpec(**about["crop"])
-            mean = about["mean_shape"]
-            self.mean_shape = None if mean is None else np.array(mean, dtype=np.float64)
-            if self.mean_shape is not None and self.mean_shape.shape != (self.scheme.num_landmarks, 2):
-                raise ValueError("its mean shape has another number of landmarks")
-            self.box_maps = box_maps_from(about["box_maps"])
+            file = look_into(content)
+            # onnxruntime would read a tensor from any file that the author names.
+            if file.external:
+                raise DataError(f"{path} keeps tensors in other files; give an .onnx file that acrloss export wrote")
+            if loops := sorted(file.operators & _LOOPS):
+                raise ValueError(f"it has the operator {loops[0]}")
+            about = read_description(file.metadata[FORMAT], path)
+            self.scheme, self.crop, self.mean_shape = about.scheme, about.crop, about.mean_shape
+            self.box_maps = dict(about.box_maps)
+            self._session = _session(content, threads)
             self._input = self._session.get_inputs()[0].name
-            if [output.name for output in self._session.get_outputs()] != ["landmarks", "confidence"]:
+            outputs = {output.name: output.shape for output in self._session.get_outputs()}
+            if list(outputs) != ["landmarks", "confidence"]:
                 raise ValueError("its outputs are others")
+            if list(outputs["landmarks"][1:]) != [self.scheme.num_landmarks, 2]:
+                raise ValueError(f"it does not give the {self.scheme.num_landmarks} landmarks of {self.scheme.name}")
+        except DataError:
+            raise
         except Exception as error:  # a stranger's file fails in whatever way it is malformed
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            raise DataError(f"{path} is no model that acrloss export wrote ({reason}); export it again") from error
+            raise DataError(
+                f"{path} is no model that acrloss export wrote ({_reason(error)}); export it again"
+            ) from error
 
     def __reduce__(self) -> tuple[type["OnnxModel"], tuple[str | Path, int]]:
         """Pickled as its file and threads: a session cannot be."""
         return OnnxModel, self._made_of
 
     def locate_crops(self, crops: NDArray[np.uint8]) -> tuple[Float, Float]:
-        """(N, size, size, 3) RGB crops to (N, M, 2) landmarks in crop units and (N, M) confidence (NaN if unknown)."""
-        landmarks, confidence = self._session.run(["landmarks", "confidence"], {self._input: crops})
-        return np.asarray(landmarks, dtype=np.float64), np.asarray(confidence, dtype=np.float64)
+        """(N, size, size, 3) RGB crops to (N, M, 2) landmarks in crop units and (N, M) confidence (NaN if unknown).
+
+        Raises:
+            DataError: the network cannot be run, or gives other than it should.
+        """
+        count, points = len(crops), self.scheme.num_landmarks
+        landmarks, confidence = np.empty((count, points, 2)), np.empty((count, points))
+        step = max(1, _MOST_PIXELS // self.crop.size**2)
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            try:
+                found = self._session.run(["landmarks", "confidence"], {self._input: crops[part]})
+            except Exception as error:
+                raise DataError(f"{self._path} cannot be run ({_reason(error)}); export it again") from error
+            wanted = [landmarks[part].shape, confidence[part].shape]
+            if [values.shape for values in found] != wanted:
+                raise DataError(
+                    f"{self._path} gives arrays of {found[0].shape} and {found[1].shape} for {wanted[0][0]} faces, "
+                    f"not {wanted[0]} and {wanted[1]}; export it again"
+                )
+            if not (np.abs(found[0]) <= _FARTHEST).all():
+                raise DataError(f"{self._path} gives landmarks that are no places (NaN, or far away); train it anew")
+            landmarks[part], confidence[part] = found
+        return landmarks, confidence
+
+
+_arena: list[Any] = []
+
+
+def _session(content: bytes, threads: int) -> Any:
+    """An onnxruntime session whose memory is bounded."""
+    import onnxruntime
+
+    if not _arena:
+        place = onnxruntime.OrtMemoryInfo(
+            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+        )
+        # Strategy 1 takes what is asked for; the usual one doubles, and would reach the bound at half of it.
+        bound = onnxruntime.OrtArenaCfg({"max_mem": _MOST_MEMORY, "arena_extend_strategy": 1})
+        # Of the whole process, but used only by sessions that ask for it.
+        onnxruntime.create_and_register_allocator(place, bound)
+        _arena.append(bound)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Its warnings are for its developers; errors come as exceptions.
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]

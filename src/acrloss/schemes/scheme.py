@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 Landmarks = TypeVar("Landmarks")
 
+# Each is scored, tabled and drawn: a file of a megabyte could ask for minutes of it.
+_MOST_REGIONS = 1000
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -145,16 +148,16 @@ class Scheme:
             if not isinstance(interpupil, Sequence) or isinstance(interpupil, str) or len(interpupil) != 2:
                 raise ValueError(f"key 'interpupil' must hold two lists of landmarks, got {reprlib.repr(interpupil)}")
             interpupil = (_indices(interpupil[0], "interpupil"), _indices(interpupil[1], "interpupil"))
+        regions = _mapping(values.get("regions") or {}, "regions")
+        if len(regions) > _MOST_REGIONS:
+            raise ValueError(f"key 'regions' must hold at most {_MOST_REGIONS} regions, got {len(regions)}")
         return cls(
             name=name,
             num_landmarks=count,
             flip=flip_from_pairs(count, _list(values["flip_pairs"], "flip_pairs")),
             interocular=None if interocular is None else (interocular[0], interocular[1]),
             interpupil=interpupil,
-            regions={
-                str(region): _indices(points, f"regions: {region}")
-                for region, points in _mapping(values.get("regions") or {}, "regions").items()
-            },
+            regions={str(region): _indices(points, f"regions: {region}") for region, points in regions.items()},
             contours=tuple(_contour(item) for item in _list(values.get("contours") or [], "contours")),
             profile=profile,
             noun=noun,

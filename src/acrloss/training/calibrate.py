@@ -157,8 +157,8 @@ def _features_and_errors(
     features, errors = [], []
     for batch in progress(loader, "measuring confidence", len(loader)):
         with torch.inference_mode():
-            x = network.eval().features(batch["image"].to(network.mean.device))
-            landmarks = network.landmarks(x)[..., :2].cpu()
+            seen = network.eval().features(batch["image"].to(network.mean.device))
+            x, landmarks = network.head.summary(seen), network.head(seen)[..., :2].cpu()
         readable = batch["readable"]
         features.append(x.double().cpu()[readable])
         errors.append((landmarks - batch["landmarks"]).norm(dim=-1).double()[readable])

@@ -15,11 +15,14 @@ class ModelConfig:
         backbone: a timm model name, or "mobilenetv2"; "efficientnet_b0" and "efficientnet_b3" are the paper's others.
         pretrained: "auto" (ImageNet weights of an installed package, else timm's download), "none", or a weight file.
         frozen_epochs: first epochs in which only the head learns and the backbone stays as it is; -1 for all of them.
+        head: what makes landmarks of the backbone's features: "pooled" (one linear layer) or "soft_argmax" (each
+            landmark at the mean of a map of its own; for convolutional backbones).
     """
 
     backbone: str = "efficientnet_lite0"
     pretrained: str = "auto"
     frozen_epochs: int = 0
+    head: str = "pooled"
 
     def __post_init__(self) -> None:
         if self.frozen_epochs < -1:

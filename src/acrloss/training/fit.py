@@ -127,6 +127,7 @@ def fit(
         criterion.channels,
         # A resumed run takes its weights from the checkpoint.
         "none" if resume else config.model.pretrained,
+        config.model.head,
     )
     module = LandmarkTraining(network, criterion, config, metrics)
     progress = TrainingProgress()

@@ -1,0 +1,1 @@
+"""Heads: from what a backbone makes of a crop to landmarks, one head a module (docs/extend/heads.md)."""
