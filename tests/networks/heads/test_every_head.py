@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from acrloss.crops.augment import Augmentation
+from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
 from acrloss.crops.dataset import LandmarkDataset
 from acrloss.errors import DataError
