@@ -39,7 +39,7 @@ def test_a_head_is_one_file_and_one_line(tmp_path: Path, faces_300w: Path) -> No
         "from acrloss.training.fit import fit\n"
         "status = pytest.main(['-q', '-rA', '-p', 'no:cacheprovider', '-k', 'flattened', 'tests/networks'])\n"
         "assert status == 0\n"
-        "config = TrainConfig(model=ModelConfig('test_efficientnet', 'none', 'flattened'), crop=CropSpec(32),\n"
+        "config = TrainConfig(model=ModelConfig('test_efficientnet', 'none', head='flattened'), crop=CropSpec(32),\n"
         "                     epochs=1, batch_size=7, workers=0, accelerator='cpu', devices=1)\n"
         f"fit(read_annotations({str(faces_300w)!r}), config, Path('run'))\n"
         "assert LandmarkNet.load('run/best.safetensors').settings['head'] == 'flattened'\n"
