@@ -3,18 +3,17 @@
 jsonargparse types and checks every option; each command also takes `--config FILE` and `--print_config`.
 """
 
-import difflib
 import importlib
 import os
-import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
+from acrloss.commands.mistakes import check_names, configurations, explain
 from acrloss.commands.terminal import notes, out
 from acrloss.errors import DataError
+from acrloss.suggestions import did_you_mean
 
 COMMANDS = {
     "train": "train a network on annotated faces, score it and write its report",
@@ -51,15 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         out.print(__version__)
         return 0
+    parts = [command.partition(" ")[2] for command in COMMANDS if command.startswith(f"{given[0]} ")]
+    if parts and (len(given) == 1 or given[1].startswith("-")):
+        return _fail(f"acrloss {given[0]} needs one of {', '.join(parts)}")
     # Some commands have two words: "data check".
-    words = 2 if any(command.startswith(f"{given[0]} ") for command in COMMANDS) else 1
+    words = 2 if parts else 1
     name = " ".join(given[:words])
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see acrloss --help"
-        if words == 2 and len(given) == 1:
-            hint = f"give one of {', '.join(command for command in COMMANDS if command.startswith(f'{given[0]} '))}"
-        return _fail(f"unknown command {name!r}; {hint}")
+        meant = did_you_mean(name, COMMANDS) or did_you_mean(" ".join(given[:2]), COMMANDS)
+        return _fail(f"unknown command {name!r}{meant or '; see acrloss --help'}")
     warnings.showwarning = _warn
     try:
         command = importlib.import_module(f"acrloss.commands.{name.replace(' ', '_')}")
@@ -110,71 +109,12 @@ def _parse(name: str, command: Any, given: Sequence[str]) -> Any:
     parser.add_argument("--config", action=ActionConfigFile, help="a YAML file with any of these options")
     command.add_arguments(parser)
     options = [option for action in parser._actions for option in action.option_strings]
-    files = list(_configurations(given, options))
+    files = list(configurations(given, options))
     for path, group in files:
-        _check_names(path, group, options)
+        check_names(path, group, options)
     try:
         return parser, parser.parse_args(given)
     except ArgumentError as error:
-        for word in (word.split("=")[0] for word in given):
-            if word.startswith("--") and word not in options and word in str(error):
-                raise DataError(
-                    f"unknown option {word}{_nearest(word, options)} (acrloss {name} --help lists them)"
-                ) from None
-        # 'Parser key "epochs": Expected a <class 'int'>' is jsonargparse's view, not the user's.
-        message = re.sub(r'Parser key "([\w.]+)":', r"--\1:", str(error))
-        message = re.sub(r"<class '(\w+)'>", r"\1", message)
-        named = re.match(r"--[\w.]+", message)
-        if len(files) == 1 and named and not any(word.split("=")[0] == named[0] for word in given):
-            message = f"{files[0][0]}: {message}"
-        raise DataError(f"{message} (acrloss {name} --help)") from None
-
-
-def _configurations(given: Sequence[str], options: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """The configuration files that are named, each with the group of options that it is of ("" for --config)."""
-    for word, following in zip(given, [*given[1:], ""], strict=True):
-        option, equals, value = word.partition("=")
-        value = value if equals else following
-        group = option.removeprefix("--")
-        if not value:
-            continue  # jsonargparse says what is missing
-        if option == "--config":
-            yield Path(value), ""
-        elif option in options and any(other.startswith(f"{option}.") for other in options):
-            yield Path(value), f"{group}."
-
-
-def _check_names(path: Path, group: str, options: Sequence[str]) -> None:
-    """Refuse a configuration that is none, or has a name that is no option.
-
-    Raises:
-        DataError: names the file, and the nearest option.
-    """
-    from acrloss.yaml_file import read_yaml
-
-    groups = {option.rpartition(".")[0] for option in options if "." in option}
-
-    def check(values: dict[str, Any], before: str) -> None:
-        for key, value in values.items():
-            option = f"--{before}{key}"
-            if option not in options and option not in groups:
-                raise DataError(f"{path}: unknown option {before}{key}{_nearest(option, options).replace('--', '')}")
-            if option in groups:
-                if not isinstance(value, dict):
-                    raise DataError(
-                        f"{path}: {before}{key} is a group of options, as in {key}: {{...: ...}}, not {value!r}"
-                    )
-                check(value, f"{before}{key}.")
-
-    check(read_yaml(path, "a configuration"), group)
-
-
-def _nearest(word: str, options: Sequence[str]) -> str:
-    """ "; did you mean --optim.learning_rate?" for --learning_rate, --lr and the like; "" where nothing is near."""
-    for option in options:
-        last = option.rpartition(".")[2].removeprefix("--")
-        initials = "".join(part[0] for part in last.split("_")) if "_" in last else ""
-        if word.removeprefix("--") in (last, initials):
-            return f"; did you mean {option}?"
-    near = difflib.get_close_matches(word, options, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+        raise DataError(
+            f"{explain(str(error), given, options, [path for path, _ in files])} (acrloss {name} --help)"
+        ) from None

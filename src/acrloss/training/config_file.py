@@ -1,5 +1,6 @@
 """A run's config.yaml: all options that made it, so that it can be made again, and what may differ when it goes on."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from acrloss.errors import DataError
+from acrloss.suggestions import did_you_mean
 from acrloss.training.config import TrainConfig
 from acrloss.yaml_file import read_yaml
 
@@ -32,7 +34,9 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
         values = parser.instantiate_classes(parser.parse_object(dict(options)))
         return TrainConfig(**{name: values[name] for name in TrainConfig.__dataclass_fields__})
     except (ArgumentError, TypeError, ValueError) as error:
-        raise DataError(str(error)) from error
+        known = [option.lstrip("-") for action in parser._actions for option in action.option_strings]
+        unknown = re.search(r"option '([^']+)'", str(error), re.IGNORECASE)
+        raise DataError(f"{error}{did_you_mean(unknown[1], known) if unknown else ''}") from error
 
 
 def config_text(config: TrainConfig, others: Mapping[str, Any]) -> str:
