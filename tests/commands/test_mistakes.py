@@ -11,7 +11,7 @@ from acrloss.commands.mistakes import explain
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["data"], "acrloss data needs one of check, convert, flip, pack"),
+        (["data"], "acrloss data needs one of check, convert, flip, pack, split"),
         (["data", "--help"], "acrloss data needs one of"),
         (["data", "chek"], "unknown command 'data chek'; did you mean data check?"),
         (["dat", "check"], "did you mean data check?"),

@@ -30,6 +30,7 @@ COMMANDS = {
     "data convert": "write a data set in another format",
     "data flip": "find the flip pairs of your own landmark layout and write its scheme",
     "data pack": "cut faces out of their photographs once, for faster training",
+    "data split": "hold out test and validation faces that share no person and no picture",
     "demo": "train on synthetic faces with ACR loss and with L2, and compare",
 }
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from acrloss.errors import DataError
 from acrloss.suggestions import did_you_mean
-from acrloss.yaml_file import read_yaml
 
 _CLASS = re.compile(r"<class '(\w+)'>")
 _EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: ")
@@ -34,6 +33,9 @@ def check_names(path: Path, group: str, options: Sequence[str]) -> None:
     Raises:
         DataError: names the file, and the nearest option.
     """
+    # Only here: without YAML's package what is missing is told by another.
+    from acrloss.yaml_file import read_yaml
+
     groups = {option.rpartition(".")[0] for option in options if "." in option}
 
     def check(values: dict[str, Any], before: str) -> None:

@@ -35,8 +35,9 @@ class _Count(ProgressColumn):
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
-    """`items` with a progress bar that disappears when they are done; nothing without a terminal."""
+    """`items` with a progress bar that disappears when they are done; without a terminal, a line that says it began."""
     if not notes.is_terminal:
+        notes.print(what if total is None else f"{what} ({total:,})")
         return items
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), _Count(), TimeRemainingColumn())
     return _with_bar(items, what, total, Progress(*columns, console=notes, transient=True))

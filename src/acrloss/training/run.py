@@ -245,6 +245,15 @@ def train(
     run = Run(folder, fitted.history, evaluation, tuple(notes), baseline)
     if evaluation is None:
         run = replace(run, notes=(*run.notes, "no test or validation faces: nothing to score"))
+    elif score == "test" and not len(annotations.split("test")):
+        run = replace(
+            run,
+            notes=(
+                *run.notes,
+                f"there are no test faces: the scores are of the {len(evaluation.annotations)} faces that chose the "
+                "epoch, and better than those of others; acrloss data split holds test faces out",
+            ),
+        )
     if run.diverged:
         run = replace(run, notes=(*run.notes, "the training diverged; lower optim.learning_rate"))
     return run
