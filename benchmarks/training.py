@@ -26,7 +26,8 @@ from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, normalized_landmarks
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.formats import read_annotations
-from acrloss.losses import LandmarkLoss, create_loss, loss_names, versioned
+from acrloss.losses import LandmarkLoss, create_loss, loss_names
+from acrloss.losses.table import versioned
 from acrloss.networks.landmark_net import create_model
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training.config import TrainConfig

@@ -9,37 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from acrloss.formats.read import read_annotations as read_annotations
-    from acrloss.losses import (
-        ACRControlLoss,
-        ACRLoss,
-        GaussianNLLLoss,
-        L1Loss,
-        L2Loss,
-        LandmarkLoss,
-        RectifiedWingLoss,
-        RLELoss,
-        SmoothL1Loss,
-        SoftWingLoss,
-        WingLoss,
-        acr_likelihood_loss,
-        acr_loss,
-        create_loss,
-        gaussian_nll_loss,
-        l1_loss,
-        l2_loss,
-        loss_names,
-        rectified_wing_loss,
-        rle_loss,
-        smooth_acr_loss,
-        smooth_l1_loss,
-        soft_wing_loss,
-        wing_loss,
-    )
+    from acrloss.losses import *  # noqa: F403 - as the list of losses says
     from acrloss.prediction.evaluate import evaluate as evaluate
     from acrloss.prediction.faces import Faces as Faces
     from acrloss.prediction.predictor import Predictor as Predictor
-    from acrloss.shapes.schedule import ModeSchedule
-    from acrloss.shapes.shape_model import ShapeModel
+    from acrloss.shapes.schedule import ModeSchedule as ModeSchedule
+    from acrloss.shapes.shape_model import ShapeModel as ShapeModel
     from acrloss.training.config import TrainConfig as TrainConfig
     from acrloss.training.run import Run as Run
     from acrloss.training.run import train as train
@@ -59,39 +34,16 @@ _HOMES = {
     "train": "acrloss.training.run",
 }
 
-# The losses only: `from acrloss import *` must work where nothing but torch and NumPy is installed.
-__all__ = [
-    "ACRControlLoss",
-    "ACRLoss",
-    "GaussianNLLLoss",
-    "L1Loss",
-    "L2Loss",
-    "LandmarkLoss",
-    "ModeSchedule",
-    "RLELoss",
-    "RectifiedWingLoss",
-    "ShapeModel",
-    "SmoothL1Loss",
-    "SoftWingLoss",
-    "WingLoss",
-    "acr_likelihood_loss",
-    "acr_loss",
-    "create_loss",
-    "gaussian_nll_loss",
-    "l1_loss",
-    "l2_loss",
-    "loss_names",
-    "rectified_wing_loss",
-    "rle_loss",
-    "smooth_acr_loss",
-    "smooth_l1_loss",
-    "soft_wing_loss",
-    "wing_loss",
-]
+# Beside the losses, what `from acrloss import *` brings: it must work where nothing but torch and NumPy is installed.
+_MATHEMATICS = ("ModeSchedule", "ShapeModel")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES and name not in __all__:
+    from acrloss.losses.table import exports
+
+    if name == "__all__":
+        return sorted({*exports(), *_MATHEMATICS})
+    if name not in _HOMES and name not in exports():
         raise AttributeError(f"module 'acrloss' has no attribute {name!r}")
     home = _HOMES.get(name, "acrloss.losses")
     try:
@@ -107,4 +59,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_HOMES})
+    return sorted({*globals(), *__getattr__("__all__"), *_HOMES})

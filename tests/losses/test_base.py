@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from acrloss import LandmarkLoss, ShapeModel, create_loss, loss_names
+from acrloss.losses.create import registered
 
 NAMES = loss_names()
 SIZE = 7
+# The losses of the first version, which must stay as they are.
+UNITS = (
+    *("acr", "acr-1", "acr-2", "acr-3", "acr-paper", "acr-control", "l1", "l2", "smooth_l1", "wing", "soft_wing"),
+    *("rectified_wing", "gaussian_nll", "rle"),
+)
 
 
 def shape_model() -> ShapeModel:
@@ -125,11 +131,16 @@ def test_interocular_unit_is_a_factor_for_each_face(name: str) -> None:
 
 
 def test_baselines_have_wings_unit_and_acr_presets_theirs() -> None:
-    units = {name: build(name).unit for name in NAMES}
+    units = {name: build(name).unit for name in UNITS}
     in_pixels = {"acr-1", "acr-2", "acr-control", "smooth_l1", "wing", "soft_wing", "rectified_wing"}
     assert {name for name, unit in units.items() if unit == 224.0} == in_pixels
     assert {name for name, unit in units.items() if unit == 20.0} == {"acr", "acr-3", "gaussian_nll", "rle"}
     assert {name for name, unit in units.items() if unit == "crop"} == {"acr-paper", "l1", "l2"}
+
+
+def test_no_unit_is_the_classes_own() -> None:
+    for name, unit in (("l1", "crop"), ("wing", 224.0), ("acr-paper", 224.0), ("rle", 20.0)):
+        assert build(name, unit=None).unit == unit
 
 
 DELTAS = [0.0, 1e-38, 1e-20, 1e-8, 1e-3, 0.1, 0.5, 1 - 1e-7, 1.0, 1 + 1e-7, 2.0, 10.0, 224.0, 6e4, 1e6]
@@ -154,8 +165,7 @@ def test_finite_for_any_error(name: str, dtype: torch.dtype) -> None:
             assert slope.isfinite().all(), (name, unit, autocast)
 
 
-# The most probable place under RLE's density need not be the mean.
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "rle"])
+@pytest.mark.parametrize("name", [name for name in NAMES if registered(name).least_at_target])
 def test_zero_error_has_zero_gradient(name: str) -> None:
     criterion = build(name)
     pred, target = batch(criterion)
@@ -215,8 +225,19 @@ def test_bad_input_is_named(name: str) -> None:
         (pred[:3], target, ValueError, rf"pred: expected shape \(5, 7, {criterion.channels}\).*got \(3, 7"),
         (pred[:, :6], target, ValueError, r"pred: expected shape .*got \(5, 6"),
         (pred[..., :1], target, ValueError, r"pred: expected shape .*got \(5, 7, 1\)"),
-        (pred.flatten(1), target, ValueError, r"pred: expected shape \(N, M, 2\), got \(5, "),
-        (pred, target.flatten(1), ValueError, r"target: expected shape \(N, M, 2\), got \(5, 14\)"),
+        (
+            pred.flatten(1),
+            target,
+            ValueError,
+            rf"pred: expected shape \(N, M, {criterion.channels}\), got \(5, {7 * criterion.channels}\); "
+            rf"give pred.view\(-1, 7, {criterion.channels}\)",
+        ),
+        (
+            pred,
+            target.flatten(1),
+            ValueError,
+            r"target: expected shape \(N, M, 2\), got \(5, 14\); give target.view\(-1, 7, 2\)",
+        ),
         (pred[:0], target[:0], ValueError, "pred: expected at least one face"),
         (pred[:, :0], target[:, :0], ValueError, "at least one face and landmark"),
         (pred, target.long(), TypeError, "target: expected floating-point numbers, got torch.int64"),
@@ -255,5 +276,38 @@ def test_bad_options_are_named(name: str) -> None:
 def test_every_loss_hears_the_epoch_and_counts_its_channels(name: str) -> None:
     criterion = build(name)
     criterion.set_epoch(3)
-    assert criterion.channels == (4 if name in ("acr", "acr-3", "gaussian_nll", "rle") else 2)
+    if name in UNITS:
+        assert criterion.channels == (4 if name in ("acr", "acr-3", "gaussian_nll", "rle") else 2)
+        assert registered(name).least_at_target == (name != "rle")
     assert "unit=" in repr(criterion)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_are_the_oracles(name: str) -> None:
+    """The loss against what its registration computes in NumPy, at its own options and at the examples'."""
+    loss = registered(name)
+    assert loss.oracle is not None
+    for options in ({}, *loss.examples):
+        criterion = build(name, **{"reduction": "none", **options}).double()
+        pred, target = batch(criterion, 30)
+        # Errors from far below to far above the crop, and widths that fit most of them.
+        scale = 10 ** torch.linspace(-3, 0.7, 30, dtype=torch.float64)[:, None, None]
+        values = torch.cat((target + scale * (pred[..., :2] - target), pred[..., 2:]), dim=-1).detach()
+        phi = criterion.difficulty(target) if criterion.takes_difficulty else torch.zeros_like(target)
+        in_unit = [part.numpy() for part in criterion.to_unit(values, target)]
+        expected = loss.oracle(in_unit[0], in_unit[1], criterion, phi.numpy())
+        assert expected.shape == target.shape
+        np.testing.assert_allclose(
+            criterion(values, target).detach(), expected, rtol=1e-8, atol=1e-10, err_msg=str(options)
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if create_loss(name, shape_model()).channels == 4])
+def test_coordinates_alone_are_told_of_another_loss(name: str) -> None:
+    criterion = build(name)
+    pred, target = batch(criterion)
+    with pytest.raises(
+        ValueError, match=r"expected shape \(5, 7, 4\) .*got \(5, 7, 2\); this loss wants .*such as \"acr-2\""
+    ):
+        criterion(pred[..., :2], target)
+    create_loss("acr-2")(pred[..., :2], target)

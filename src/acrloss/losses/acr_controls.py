@@ -7,8 +7,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from acrloss.losses.acr import ACRLoss
+from acrloss.losses.acr import FIRST, ACRLoss, oracle
 from acrloss.losses.base import paired
+from acrloss.losses.registration import Preset, Registration
 from acrloss.shapes.difficulty import check_faces, smooth_faces
 from acrloss.shapes.landmarks import Kind, Landmarks, as_landmarks, like, visible
 from acrloss.shapes.shape_model import ShapeModel
@@ -129,3 +130,11 @@ class ACRControlLoss(ACRLoss):
 
     def extra_repr(self) -> str:
         return f"phi={self.control!r}, scale={self.scale!r}, role={self.role!r}, {super().extra_repr()}"
+
+
+LOSS = Registration(
+    ACRControlLoss,
+    presets={"acr-control": Preset("acr-1 with something else in the place of Φ, for studies", FIRST, True)},
+    oracle=oracle,
+    examples=({"phi": "inverted"}, {"phi": "average", "scale": "data"}),
+)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from acrloss.shapes.landmarks import Landmarks, as_landmarks, values_can_be_checked
+from acrloss.shapes.landmarks import Kind, Landmarks, as_landmarks, values_can_be_checked
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Unit: TypeAlias = Literal["crop", "pixel", "interocular"] | float
+
+
+class CommonOptions(TypedDict, total=False):
+    """The options of every loss, which classes hand up by keyword to `LandmarkLoss`; it explains them."""
+
+    unit: Unit | None
+    input_size: int | None
+    eyes: tuple[int, int] | None
+    reduction: Reduction
 
 
 def check_positive(**values: float) -> None:
@@ -38,11 +47,18 @@ def paired(pred: Landmarks, target: Landmarks, channels_per_coordinate: int = 1)
         TypeError, ValueError: no arrays or tensors of floating-point numbers, an empty batch, shapes that do
             not fit, two devices, or infinite targets (looked for on the CPU outside torch.compile only).
     """
-    pred, target = as_landmarks(pred, "pred"), as_landmarks(target, "target")
+    pred, target = as_landmarks(pred, "pred", 2 * channels_per_coordinate), as_landmarks(target, "target")
     expected = (*target.shape[:2], target.shape[2] * channels_per_coordinate)
     if tuple(pred.shape) != expected:
+        hint = ""
+        if pred.shape == target.shape:
+            hint = (
+                "; this loss wants the logarithm of a width beside each coordinate: give the network twice the "
+                'outputs, or take a loss of coordinates alone, such as "acr-2"'
+            )
         raise ValueError(
-            f"pred: expected shape {expected} for a target of shape {tuple(target.shape)}, got {tuple(pred.shape)}"
+            f"pred: expected shape {expected} for a target of shape {tuple(target.shape)}, "
+            f"got {tuple(pred.shape)}{hint}"
         )
     if pred.device != target.device:
         raise ValueError(f"pred and target: expected one device, got {pred.device} and {target.device}")
@@ -91,34 +107,42 @@ class LandmarkLoss(nn.Module):
     """Base of all losses: `criterion(pred, target)` on landmarks in crop units (crop side = 1).
 
     Args:
-        unit: unit in which the loss measures errors. "crop": as given (a fraction of the crop side). "pixel":
-            of the network input, so times `input_size`. "interocular": a fraction of the distance between the
-            target's landmarks `eyes`, face by face; a face whose distance is unknown or zero is left out. A
-            number: that many units to the crop side, so 224.0 stands for pixels of a 224-pixel input whatever
-                the real one is.
+        unit: unit in which the loss measures errors; None for the class's own. "crop": as given (a fraction of the
+            crop side). "pixel": of the network input, so times `input_size`. "interocular": a fraction of the distance
+            between the target's landmarks `eyes`, face by face; a face whose distance is unknown or zero is left out. A
+            number: that many units to the crop side, so 224.0 stands for pixels of a 224-pixel input whatever the real
+            one is.
         input_size: pixels of the network input's side; for unit "pixel".
         eyes: indices of the two outer eye corners; for unit "interocular".
         reduction: "mean" over the present coordinates of the batch, "sum", or "none" (one value a coordinate,
             0 where missing).
 
     Attributes:
+        default_unit: where `unit` is None.
         channels: outputs per landmark that the loss expects of the network.
+        takes_difficulty: whether it measures a difficulty Φ and can be given one: `criterion.difficulty(landmarks)` and
+            `criterion(pred, target, difficulty)`.
+        has_schedule: whether it has an option `schedule`, which `set_epoch` follows.
 
     Raises:
         ValueError: an unknown unit or reduction, or a unit without what it needs.
     """
 
+    default_unit: ClassVar[Unit] = "crop"
     channels: int = 2
+    takes_difficulty: ClassVar[bool] = False
+    has_schedule: ClassVar[bool] = False
 
     def __init__(
         self,
         *,
-        unit: Unit = "crop",
+        unit: Unit | None = None,
         input_size: int | None = None,
         eyes: tuple[int, int] | None = None,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        unit = self.default_unit if unit is None else unit
         check_reduction(reduction)
         if isinstance(unit, str) and unit not in ("crop", "pixel", "interocular"):
             raise ValueError(f'unit: expected "crop", "pixel", "interocular" or a number, got {unit!r}')
@@ -149,6 +173,10 @@ class LandmarkLoss(nn.Module):
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         """The loss of a checked pair in the loss's unit; what a new loss implements."""
+        raise NotImplementedError
+
+    def difficulty(self, landmarks: Kind) -> Kind:
+        """Φ (N, M, 2) in [0, 1] of landmarks (N, M, 2); for losses that take a difficulty."""
         raise NotImplementedError
 
     def set_epoch(self, epoch: int) -> None:
@@ -189,14 +217,5 @@ class SpreadLoss(LandmarkLoss):
     learning better (docs/study.md).
     """
 
+    default_unit = 20.0
     channels = 4
-
-    def __init__(
-        self,
-        *,
-        unit: Unit = 20.0,
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)

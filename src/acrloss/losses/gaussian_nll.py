@@ -1,9 +1,14 @@
 """Negative log-likelihood of a Gaussian with predicted variance (Nix & Weigend 1994)."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from acrloss.arrays import Float
 from acrloss.losses.base import Reduction, SpreadLoss, difference, paired, reduce
+from acrloss.losses.registration import Registration
 from acrloss.shapes.landmarks import Landmarks, visible
 
 LOG_VARIANCE_RANGE = (-15.0, 15.0)
@@ -41,3 +46,12 @@ class GaussianNLLLoss(SpreadLoss):
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return gaussian_nll_loss(pred, target, self.reduction)
+
+
+def _oracle(pred: Float, target: Float, _: Any, __: Float) -> Float:
+    sigma = np.sqrt(np.exp(pred[..., 2:]))
+    # The logarithm of a normal distribution's density, without its constant.
+    return np.asarray(((pred[..., :2] - target) / sigma) ** 2 / 2 + np.log(sigma))
+
+
+LOSS = Registration(GaussianNLLLoss, "likelihood of a Gaussian of predicted variance", oracle=_oracle)

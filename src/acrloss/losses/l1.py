@@ -1,15 +1,15 @@
 """Absolute error."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 from torch import Tensor
 
-from acrloss.losses.base import (
-    LandmarkLoss,
-    Reduction,
-    Unit,
-    difference,
-    paired,
-    reduce,
-)
+from acrloss.arrays import Float
+from acrloss.losses.base import LandmarkLoss, Reduction, difference, paired, reduce
+from acrloss.losses.registration import Registration
 from acrloss.shapes.landmarks import Landmarks, visible
 
 
@@ -32,15 +32,12 @@ def l1_loss(pred: Landmarks, target: Landmarks, reduction: Reduction = "mean") -
 class L1Loss(LandmarkLoss):
     """|d| per coordinate; unit: crop sides. See `l1_loss` and `LandmarkLoss`."""
 
-    def __init__(
-        self,
-        *,
-        unit: Unit = "crop",
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
-
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return l1_loss(pred, target, self.reduction)
+
+
+def _oracle(pred: Float, target: Float, _: Any, __: Float) -> Float:
+    return np.abs(pred - target)
+
+
+LOSS = Registration(L1Loss, "absolute error", oracle=_oracle)

@@ -1,18 +1,28 @@
 """Rectified Wing loss (Feng et al., IJCV 2020)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from torch import Tensor
 
+from acrloss.arrays import Float
 from acrloss.losses.base import (
+    CommonOptions,
     LandmarkLoss,
     Reduction,
-    Unit,
     capped,
     check_positive,
     difference,
     paired,
     reduce,
 )
+from acrloss.losses.registration import Registration
 from acrloss.shapes.landmarks import Landmarks, visible
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def _check(omega: float, epsilon: float, rectified: float) -> None:
@@ -56,18 +66,16 @@ def rectified_wing_loss(
 class RectifiedWingLoss(LandmarkLoss):
     """Rectified Wing loss with ω, ε and r in pixels of a 224-pixel crop unless `unit` says otherwise."""
 
+    default_unit = 224.0
+
     def __init__(
         self,
         omega: float = 10.0,
         epsilon: float = 2.0,
         rectified: float = 0.5,
-        *,
-        unit: Unit = 224.0,
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+        super().__init__(**common)
         _check(omega, epsilon, rectified)
         self.omega = omega
         self.epsilon = epsilon
@@ -75,3 +83,17 @@ class RectifiedWingLoss(LandmarkLoss):
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return rectified_wing_loss(pred, target, self.omega, self.epsilon, self.rectified, self.reduction)
+
+
+def _oracle(pred: Float, target: Float, loss: Any, _: Float) -> Float:
+    d, w, e, r = np.abs(pred - target), loss.omega, loss.epsilon, loss.rectified
+    inner = w * np.log(1 + np.maximum(d - r, 0) / e)
+    return np.where(d < r, 0, np.where(d < w, inner, d - (w - w * np.log(1 + (w - r) / e))))
+
+
+LOSS = Registration(
+    RectifiedWingLoss,
+    "Wing that forgives errors below r",
+    oracle=_oracle,
+    examples=({"omega": 4.0, "epsilon": 0.5, "rectified": 1.0},),
+)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from acrloss.losses.base import Reduction, SpreadLoss, Unit, difference, paired, reduce
+from acrloss.arrays import Float
+from acrloss.losses.base import CommonOptions, Reduction, SpreadLoss, difference, paired, reduce
+from acrloss.losses.registration import Registration
 from acrloss.shapes.landmarks import Landmarks, visible
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 LOG_SCALE_RANGE = (-12.0, 12.0)
 
@@ -82,16 +90,42 @@ class RLELoss(SpreadLoss):
     and targets; ln σ is predicted in it directly. See `rle_loss` and `LandmarkLoss`.
     """
 
-    def __init__(
-        self,
-        *,
-        unit: Unit = 20.0,
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+    def __init__(self, **common: Unpack[CommonOptions]) -> None:
+        super().__init__(**common)
         self.flow = RealNVP()
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return rle_loss(pred, target, self.flow, self.reduction)
+
+
+def _applied(layers: Iterable[nn.Module], x: Float) -> Float:
+    values = x[..., None]
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            weight, bias = (part.detach().numpy() for part in (layer.weight, layer.bias))
+            values = values @ weight.T + bias
+        else:
+            values = np.tanh(values) if isinstance(layer, nn.Tanh) else np.where(values > 0, values, 0.01 * values)
+    return np.asarray(values[..., 0])
+
+
+def _oracle(pred: Float, target: Float, loss: Any, _: Float) -> Float:
+    sigma = np.exp(pred[..., 2:])
+    error = (pred[..., :2] - target) / sigma
+    x, y = error[..., 0], error[..., 1]
+    density = np.full(x.shape, -np.log(2 * np.pi))
+    for scale, move in zip(loss.flow.scales, loss.flow.moves, strict=True):
+        s = _applied(scale, x)
+        x, y = (y - _applied(move, x)) * np.exp(-s), x
+        density -= s
+    density -= (x**2 + y**2) / 2
+    return np.asarray(np.log(2 * sigma) + np.abs(error) + np.log(sigma) - density[..., None] / 2)
+
+
+LOSS = Registration(
+    RLELoss,
+    "residual log-likelihood estimation: a Laplace distribution with a learned correction",
+    oracle=_oracle,
+    # The most probable place under its density need not be the mean.
+    least_at_target=False,
+)

@@ -1,18 +1,28 @@
 """Smooth L1 error (Girshick 2015)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from torch import Tensor
 
+from acrloss.arrays import Float
 from acrloss.losses.base import (
+    CommonOptions,
     LandmarkLoss,
     Reduction,
-    Unit,
     capped,
     check_positive,
     difference,
     paired,
     reduce,
 )
+from acrloss.losses.registration import Registration
 from acrloss.shapes.landmarks import Landmarks, visible
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def smooth_l1_loss(pred: Landmarks, target: Landmarks, beta: float = 1.0, reduction: Reduction = "mean") -> Tensor:
@@ -37,18 +47,24 @@ def smooth_l1_loss(pred: Landmarks, target: Landmarks, beta: float = 1.0, reduct
 class SmoothL1Loss(LandmarkLoss):
     """Smooth L1; β in pixels of a 224-pixel crop unless `unit` says otherwise. See `smooth_l1_loss`."""
 
+    default_unit = 224.0
+
     def __init__(
         self,
         beta: float = 1.0,
-        *,
-        unit: Unit = 224.0,
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+        super().__init__(**common)
         check_positive(beta=beta)
         self.beta = beta
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return smooth_l1_loss(pred, target, self.beta, self.reduction)
+
+
+def _oracle(pred: Float, target: Float, loss: Any, _: Float) -> Float:
+    d, beta = np.abs(pred - target), loss.beta
+    return np.asarray(np.where(d < beta, d**2 / (2 * beta), d - beta / 2))
+
+
+LOSS = Registration(SmoothL1Loss, "square up to β, then linear", oracle=_oracle, examples=({"beta": 7.0},))

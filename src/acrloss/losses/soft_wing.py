@@ -1,18 +1,28 @@
 """Soft-Wing loss (Lin et al., "Structure-Coherent Deep Feature Learning", TIP 2021)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from torch import Tensor
 
+from acrloss.arrays import Float
 from acrloss.losses.base import (
+    CommonOptions,
     LandmarkLoss,
     Reduction,
-    Unit,
     capped,
     check_positive,
     difference,
     paired,
     reduce,
 )
+from acrloss.losses.registration import Registration
 from acrloss.shapes.landmarks import Landmarks, visible
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def soft_wing_loss(
@@ -52,18 +62,16 @@ def soft_wing_loss(
 class SoftWingLoss(LandmarkLoss):
     """Soft-Wing; ω₁, ε in pixels of a 224-pixel crop unless `unit` says otherwise. See `soft_wing_loss`."""
 
+    default_unit = 224.0
+
     def __init__(
         self,
         omega1: float = 2.0,
         omega2: float = 20.0,
         epsilon: float = 0.5,
-        *,
-        unit: Unit = 224.0,
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+        super().__init__(**common)
         check_positive(omega1=omega1, omega2=omega2, epsilon=epsilon)
         self.omega1 = omega1
         self.omega2 = omega2
@@ -71,3 +79,16 @@ class SoftWingLoss(LandmarkLoss):
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return soft_wing_loss(pred, target, self.omega1, self.omega2, self.epsilon, self.reduction)
+
+
+def _oracle(pred: Float, target: Float, loss: Any, _: Float) -> Float:
+    d, w1, w2, e = np.abs(pred - target), loss.omega1, loss.omega2, loss.epsilon
+    return np.where(d < w1, d, w2 * np.log(1 + d / e) + w1 - w2 * np.log(1 + w1 / e))
+
+
+LOSS = Registration(
+    SoftWingLoss,
+    "linear up to ω₁, then a logarithm",
+    oracle=_oracle,
+    examples=({"omega1": 5.0, "omega2": 4.0, "epsilon": 1.5},),
+)

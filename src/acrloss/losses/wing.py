@@ -1,18 +1,28 @@
 """Wing loss (Feng et al., CVPR 2018)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from torch import Tensor
 
+from acrloss.arrays import Float
 from acrloss.losses.base import (
+    CommonOptions,
     LandmarkLoss,
     Reduction,
-    Unit,
     capped,
     check_positive,
     difference,
     paired,
     reduce,
 )
+from acrloss.losses.registration import Registration
 from acrloss.shapes.landmarks import Landmarks, visible
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def wing_loss(
@@ -46,20 +56,28 @@ def wing_loss(
 class WingLoss(LandmarkLoss):
     """Wing loss; ω and ε in pixels of a 224-pixel crop unless `unit` says otherwise. See `wing_loss`."""
 
+    default_unit = 224.0
+
     def __init__(
         self,
         omega: float = 10.0,
         epsilon: float = 2.0,
-        *,
-        unit: Unit = 224.0,
-        input_size: int | None = None,
-        eyes: tuple[int, int] | None = None,
-        reduction: Reduction = "mean",
+        **common: Unpack[CommonOptions],
     ) -> None:
-        super().__init__(unit=unit, input_size=input_size, eyes=eyes, reduction=reduction)
+        super().__init__(**common)
         check_positive(omega=omega, epsilon=epsilon)
         self.omega = omega
         self.epsilon = epsilon
 
     def loss(self, pred: Tensor, target: Tensor) -> Tensor:
         return wing_loss(pred, target, self.omega, self.epsilon, self.reduction)
+
+
+def _oracle(pred: Float, target: Float, loss: Any, _: Float) -> Float:
+    d, w, e = np.abs(pred - target), loss.omega, loss.epsilon
+    return np.asarray(np.where(d < w, w * np.log(1 + d / e), d - (w - w * np.log(1 + w / e))))
+
+
+LOSS = Registration(
+    WingLoss, "logarithm up to ω, then linear", oracle=_oracle, examples=({"omega": 3.0, "epsilon": 0.7},)
+)

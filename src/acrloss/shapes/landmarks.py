@@ -11,8 +11,10 @@ Landmarks: TypeAlias = Tensor | NDArray[Any]
 Kind = TypeVar("Kind", Tensor, NDArray[Any])
 
 
-def as_landmarks(value: Landmarks, name: str = "landmarks") -> Tensor:
+def as_landmarks(value: Landmarks, name: str = "landmarks", channels: int = 2) -> Tensor:
     """Return `value` as a tensor after checking that it can be a batch of faces (N, M, d), N, M, d >= 1.
+
+    `channels` are the d that the message for another shape proposes.
 
     Arrays are copied (read-only, reversed and foreign-endian arrays included); tensors are passed through.
 
@@ -29,7 +31,10 @@ def as_landmarks(value: Landmarks, name: str = "landmarks") -> Tensor:
     if not value.is_floating_point():
         raise TypeError(f"{name}: expected floating-point numbers, got {value.dtype}")
     if value.dim() != 3:
-        raise ValueError(f"{name}: expected shape (N, M, 2), got {tuple(value.shape)}")
+        # What most networks give, and what such a message means to their users.
+        flat = value.dim() == 2 and value.shape[1] % channels == 0
+        remedy = f"; give {name}.view(-1, {value.shape[1] // channels}, {channels})" if flat else ""
+        raise ValueError(f"{name}: expected shape (N, M, {channels}), got {tuple(value.shape)}{remedy}")
     if value.numel() == 0:
         raise ValueError(f"{name}: expected at least one face and landmark, got shape {tuple(value.shape)}")
     return value

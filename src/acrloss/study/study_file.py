@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.errors import DataError
-from acrloss.losses import versioned
+from acrloss.losses.table import versioned
 from acrloss.yaml_file import read_yaml
 
 _KEYS = ("data", "settings", "methods", "seeds", "score")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
+from acrloss.losses.table import loss_names
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,12 @@ class TrainConfig:
     """All that determines a run, besides the data.
 
     Attributes:
-        loss: "acr" (the newest of the presets "acr-1", "acr-2" and "acr-3"), "acr-paper" (as printed), "acr-control"
-            (another Φ, for studies), "l1", "l2", "smooth_l1", "wing", "soft_wing", "rectified_wing", "gaussian_nll" or
-            "rle"; see `acrloss.create_loss`.
-        loss_options: options of the loss, such as {"unit": "pixel", "omega": 10}. The ACR losses' `schedule` is
-            "stretched" (the paper's stages over this run's epochs; the default), "paper" (its epochs as printed) or
-            one share of modes for the whole run.
-        difficulty_frame: which face Φ is computed from (ACR only): "augmented", the rotated and shifted face that the
-            network sees, or "annotated", the face as annotated (permuted when it is mirrored).
+        loss: one of `acrloss.loss_names()`; docs/losses.md says what each is.
+        loss_options: options of the loss, such as {"unit": "pixel", "omega": 10}. A `schedule`, where the loss
+            has one, is "stretched" (the paper's stages over this run's epochs; the default), "paper" (its epochs as
+            printed) or one share of modes for the whole run.
+        difficulty_frame: which face Φ is computed from, for losses that have one: "augmented", the rotated and shifted
+            face that the network sees, or "annotated", the face as annotated (permuted when it is mirrored).
         model: the network.
         crop: the crop that the network sees.
         augmentation: random changes to training faces.
@@ -117,3 +116,7 @@ class TrainConfig:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share must be 0 or more and below 1, not {self.validation_share}")
+
+
+# The names stand in the list of losses alone; `acrloss train --help` is made from this text.
+TrainConfig.__doc__ = (TrainConfig.__doc__ or "").replace("`acrloss.loss_names()`", ", ".join(loss_names()))

@@ -3,6 +3,7 @@
 from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
 from acrloss.losses import LandmarkLoss, create_loss
+from acrloss.losses.create import registered
 from acrloss.shapes.schedule import ModeSchedule
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training.config import TrainConfig
@@ -17,7 +18,11 @@ def create_criterion(
         DataError: the loss or an option of it is unknown, or has a value that it does not take.
     """
     options = dict(config.loss_options)
-    if config.loss.startswith("acr"):
+    try:
+        loss = registered(config.loss)
+    except ValueError as error:
+        raise DataError(f"--loss {config.loss}: {error}") from error
+    if loss.kind.has_schedule:
         schedule = options.get("schedule", "stretched")
         if schedule == "stretched":
             options["schedule"] = ModeSchedule().stretched(config.epochs)

@@ -13,7 +13,7 @@ from torchmetrics import Metric
 from acrloss.errors import DataError
 from acrloss.evaluation.normalizers import available_normalizers
 from acrloss.evaluation.torch_metrics import NormalizedMeanError
-from acrloss.losses import ACRLoss, LandmarkLoss
+from acrloss.losses import LandmarkLoss
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.training.config import TrainConfig
 
@@ -92,7 +92,7 @@ class LandmarkTraining(L.LightningModule):
 
     def loss_of(self, prediction: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """The loss of a network's output (N, M, channels) on a batch."""
-        if self.config.difficulty_frame == "augmented" or not isinstance(self.criterion, ACRLoss):
+        if self.config.difficulty_frame == "augmented" or not self.criterion.takes_difficulty:
             return self.criterion(prediction, batch["landmarks"])  # type: ignore[no-any-return]
         difficulty = self.criterion.difficulty(batch["annotated"])
         mirrored = batch["mirrored"][:, None, None]

@@ -27,7 +27,7 @@ from acrloss.evaluation.predictions_file import read_scored_faces
 from acrloss.evaluation.scores import Evaluation, Role, evaluate
 from acrloss.files import remove_leftovers, write_atomic
 from acrloss.formats import read_annotations
-from acrloss.losses import versioned
+from acrloss.losses.table import versioned
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.prediction.annotated import predict_annotated, predict_mean_face
 from acrloss.prediction.predictor import Predictor

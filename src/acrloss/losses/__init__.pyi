@@ -1,0 +1,25 @@
+# Written by tools/list_losses.py.
+from acrloss.losses.acr import ACRLoss as ACRLoss
+from acrloss.losses.acr_controls import ACRControlLoss as ACRControlLoss
+from acrloss.losses.acr_curves import acr_likelihood_loss as acr_likelihood_loss
+from acrloss.losses.acr_curves import acr_loss as acr_loss
+from acrloss.losses.acr_curves import smooth_acr_loss as smooth_acr_loss
+from acrloss.losses.base import LandmarkLoss as LandmarkLoss
+from acrloss.losses.create import create_loss as create_loss
+from acrloss.losses.gaussian_nll import GaussianNLLLoss as GaussianNLLLoss
+from acrloss.losses.gaussian_nll import gaussian_nll_loss as gaussian_nll_loss
+from acrloss.losses.l1 import L1Loss as L1Loss
+from acrloss.losses.l1 import l1_loss as l1_loss
+from acrloss.losses.l2 import L2Loss as L2Loss
+from acrloss.losses.l2 import l2_loss as l2_loss
+from acrloss.losses.rectified_wing import RectifiedWingLoss as RectifiedWingLoss
+from acrloss.losses.rectified_wing import rectified_wing_loss as rectified_wing_loss
+from acrloss.losses.rle import RLELoss as RLELoss
+from acrloss.losses.rle import rle_loss as rle_loss
+from acrloss.losses.smooth_l1 import SmoothL1Loss as SmoothL1Loss
+from acrloss.losses.smooth_l1 import smooth_l1_loss as smooth_l1_loss
+from acrloss.losses.soft_wing import SoftWingLoss as SoftWingLoss
+from acrloss.losses.soft_wing import soft_wing_loss as soft_wing_loss
+from acrloss.losses.table import loss_names as loss_names
+from acrloss.losses.wing import WingLoss as WingLoss
+from acrloss.losses.wing import wing_loss as wing_loss
