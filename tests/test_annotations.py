@@ -101,7 +101,7 @@ def test_summary_is_one_line_with_all_counts() -> None:
     text = make(skipped=["a", "b"]).summary()
     assert text == (
         "faces: 6 objects; 5 landmarks (five); train 2, test 2, val 1, no split 1; subsets full 6, hard 3; "
-        "3 people; 2 left out"
+        "3 people; 2 left out; 1 in no split, used by nobody"
     )
     assert Annotations.create([], [], FIVE).summary() == "0 objects; 5 landmarks (five)"
 

@@ -162,8 +162,25 @@ class Annotations:
         official = self.official_faces.get(name, count)
         return f"{count}" if count >= official else f"{count} of the official {official}"
 
+    def unused_splits(self) -> dict[str, int]:
+        """Split -> its faces, of the splits that neither training nor scoring takes unless they are named.
+
+        They are those besides train, val, test and the official ones; "" is there where only some faces have a split.
+        """
+        counts = Counter(self.splits)
+        used = {"train", "val", "test", *self.official_faces}
+        return {name: n for name, n in counts.items() if name not in used and (name or len(counts) > 1)}
+
+    def remarks(self) -> list[str]:
+        """What should be known before the faces are used: `notes` counted by reason, and splits that nobody uses."""
+        unused = [
+            f"{count} in {f'split {name!r}' if name else 'no split'}, used by nobody"
+            for name, count in self.unused_splits().items()
+        ]
+        return counted(self.notes) + unused
+
     def summary(self) -> str:
-        """One line: source, faces, landmarks, splits, subsets, people, and the counts of `notes` by reason."""
+        """One line: source, faces, landmarks, splits, subsets, people, and `remarks`."""
         parts = [self.scheme.count(len(self)), f"{self.scheme.num_landmarks} landmarks ({self.scheme.name})"]
         splits = Counter(self.splits)
         if self.split_names:
@@ -175,7 +192,7 @@ class Annotations:
         people = len({person for person in self.persons if person})
         if people:
             parts.append(f"{people} people")
-        parts += counted(self.notes)
+        parts += self.remarks()
         return (f"{self.source}: " if self.source else "") + "; ".join(parts)
 
 

@@ -9,6 +9,9 @@ from typing import Literal, get_args
 
 Kind = Literal["left out", "ignored", "changed", "guessed"]
 
+# The file in a folder of results that has them all.
+NOTES = "data_notes.txt"
+
 
 @dataclass(frozen=True)
 class Note:
@@ -54,6 +57,11 @@ def counted(notes: Iterable[Note]) -> list[str]:
         elif reasons:
             parts.append(f"{kind}: " + ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common()))
     return parts
+
+
+def listed(notes: Iterable[Note]) -> str:
+    """The text of `NOTES`: a line for each."""
+    return "".join(f"{note.line}\n" for note in notes)
 
 
 def left_out(notes: Iterable[Note]) -> list[str]:

@@ -8,7 +8,8 @@ import pytest
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats import Face
-from acrloss.formats.cvat import read_faces, recognises, write_faces
+from acrloss.formats.cvat import read_faces, recognises
+from acrloss.formats.cvat_writer import write_faces
 from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
 
@@ -137,8 +138,6 @@ def test_images_are_found_where_cvat_exports_them(tmp_path: Path) -> None:
         ('<skeleton label="f"><points label="1" points="1,2"/><points label="1" points="1,2"/></skeleton>', "two land"),
         ('<skeleton label="f"><points label="1" points="1,2;3,4"/></skeleton>', "expected pairs x,y"),
         ('<skeleton label="f"></skeleton>', "the skeleton has no points"),
-        ('<points label="f" points="1,2"/><box xtl="5" ytl="0" xbr="5" ybr="1"/>', "a box needs xtl < xbr"),
-        ('<points label="f" points="1,2"/><box xtl="5"/>', "box: expected a number, got ''"),
     ],
 )
 def test_bad_shapes_are_left_out_with_file_and_line(shape: str, message: str, tmp_path: Path) -> None:
@@ -148,6 +147,67 @@ def test_bad_shapes_are_left_out_with_file_and_line(shape: str, message: str, tm
     assert len(skipped) == 1
     assert skipped[0].startswith(f"{path}:23: ")
     assert message in skipped[0]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "box", "reason"),
+    [
+        ('<box label="f" xtl="5" ytl="0" xbr="5" ybr="1"/>', None, "a box of 0 x 1 is none"),
+        ('<box label="f" xtl="5"/>', None, "box: expected a number, got ''"),
+        ('<box label="f" xtl="40" ytl="30" xbr="2" ybr="1"/>', (2, 1, 40, 30), "the box's corners (40, 30) and (2, 1)"),
+        ('<box label="plate" xtl="1" ytl="1" xbr="10" ybr="8"/>', None, "the box 'plate' is no face's"),
+        ('<box label="f" xtl="1" ytl="1" xbr="10" ybr="8"/>', (1, 1, 10, 8), ""),
+        ('<box label="Face" xtl="1" ytl="1" xbr="10" ybr="8"/>', (1, 1, 10, 8), ""),
+        ('<box label="car" xtl="15" ytl="15" xbr="50" ybr="50"/>', (15, 15, 50, 50), ""),
+        ('<box label="car" xtl="0" ytl="0" xbr="500" ybr="500"/>', None, "the box 'car' is no face's"),
+    ],
+)
+def test_boxes_that_are_a_lone_faces_and_that_are_not(
+    boxes: str, box: tuple[float, ...] | None, reason: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, f'<image name="a.jpg"><points label="f" points="20,20;40,20;30,40"/>\n{boxes}</image>', ())
+    notes: list[Note] = []
+    (face,) = read_faces(path, notes, corner_origin=False)
+    assert face.landmarks.tolist() == [[20, 20], [40, 20], [30, 40]]
+    assert face.box == box
+    assert [str(note)[: len(f"{path}:24: {reason}")] for note in notes] == ([f"{path}:24: {reason}"] if reason else [])
+
+
+def test_single_points_of_several_labels_are_one_face(tmp_path: Path) -> None:
+    def point(label: str, x: int, group: int = 0, more: str = "") -> str:
+        return f'<points label="{label}" group_id="{group}" points="{x},7"{more}/>'
+
+    box = '<box label="face" xtl="0" ytl="0" xbr="9" ybr="9"/>'
+    of_a = [point("2", 3), point("10", 4), point("1", 5, 0, ' occluded="1"'), box]
+    # Two faces in one image, told apart by their groups; the second lacks a landmark.
+    of_b = [point("1", 1, 4), point("1", 11, 5), point("2", 2, 4), point("10", 3, 4), point("2", 12, 5)]
+    # Two faces without groups cannot be told apart.
+    of_c = [point("1", 1), point("1", 11), point("2", 2)]
+    images = {"a.jpg": of_a, "b.jpg": of_b, "c.jpg": of_c}
+    body = "".join(f'<image name="{name}">{"".join(shapes)}</image>' for name, shapes in images.items())
+    path = write(tmp_path, body, ())
+    (a, b, c), skipped = faces_of(path, corner_origin=False)
+    assert [Path(face.image).name for face in (a, b, c)] == ["a.jpg", "b.jpg", "b.jpg"]
+    assert a.landmarks[:, 0].tolist() == [5, 3, 4]
+    assert a.visible is not None
+    assert a.visible.tolist() == [False, True, True]
+    assert a.box == (0.0, 0.0, 9.0, 9.0)
+    assert b.landmarks[:, 0].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(c.landmarks[:, 0], [11, 12, np.nan])
+    assert len(skipped) == 1
+    assert "two landmarks are named '1'; if they are of two faces, give each face its group" in skipped[0]
+    # Points of one label only are faces of one landmark.
+    path = write(tmp_path, f'<image name="a.jpg">{point("eye", 3) + point("eye", 30)}</image>', ())
+    assert [face.landmarks.shape for face in faces_of(path)[0]] == [(1, 2), (1, 2)]
+    # Names that are no numbers come in the order of the task's labels.
+    named = f'<image name="a.jpg">{point("chin", 3) + point("brow", 4)}</image>'
+    path = write(tmp_path, named, ())
+    path.write_text(
+        path.read_text().replace(
+            "</labels>", "<label><name>chin</name></label><label><name>brow</name></label></labels>"
+        )
+    )
+    assert faces_of(path, corner_origin=False)[0][0].landmarks[:, 0].tolist() == [3, 4]
 
 
 def test_video_and_nameless_images(tmp_path: Path) -> None:

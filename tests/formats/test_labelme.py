@@ -104,12 +104,9 @@ def test_groups_are_faces_and_names_are_landmarks(tmp_path: Path) -> None:
         ([shape("0", [1])], "shape 0: a point is a list of x and y"),
         ([shape("0", 5)], "shape 0: a point is a list of x and y"),
         ([shape("0", [1, 2], [3, 4], shape_type="point")], "shape 0: a point has 1 point"),
-        ([shape("0", [1, 2], shape_type="rectangle")], "shape 0: a rectangle has 2 points"),
         ([shape("0", [1, "x"])], "expected a number, got 'x'"),
         ([shape("0", [1, float("inf")])], "coordinates must be finite"),
         ([shape(None, [1, 2])], "shape 0: label must be a text, got None"),
-        ([shape("0", [1, 2]), shape("f", [1, 2], [1, 3])], "the rectangle has no extent"),
-        ([shape("f", [1, 2], [2, 3]), shape("f", [1, 2], [2, 3]), shape("0", [1, 2])], "shape 1: a second rectangle"),
     ],
 )
 def test_bad_faces_are_left_out_with_their_file(shapes: list[Any], message: str, tmp_path: Path) -> None:
@@ -119,6 +116,64 @@ def test_bad_faces_are_left_out_with_their_file(shapes: list[Any], message: str,
     assert len(skipped) == 1
     assert skipped[0].startswith(f"{path}: ")
     assert message in skipped[0]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "box", "reason"),
+    [
+        ([shape("f", [1, 2], shape_type="rectangle")], None, "shape 2: a rectangle has 2 points, or 4"),
+        ([shape("face", [1, 2], [1, 3])], None, "shape 2: a box of 0 x 1 is none"),
+        ([shape("face", [1, "x"], [1, 3])], None, "shape 2: rectangle: expected a number, got 'x'"),
+        ([shape("face", [9, 9], [3, 1])], (3, 1, 9, 9), ""),
+        # All four corners, as X-AnyLabeling has them.
+        ([shape("face", [3, 1], [9, 1], [9, 9], [3, 9], shape_type="rectangle")], (3, 1, 9, 9), ""),
+        ([shape("plate", [50, 50], [60, 60])], None, "shape 2: the box 'plate' is no face's"),
+        ([shape("plate", [50, 50], [60, 60]), shape("face", [3, 1], [9, 9])], (3, 1, 9, 9), "shape 2: the box 'plate'"),
+        # Without a label that fits, it must hold the landmarks, and not the whole picture.
+        ([shape("anything", [3, 1], [9, 9])], (3, 1, 9, 9), ""),
+        ([shape("anything", [0, 0], [99, 99])], None, "shape 2: the box 'anything'"),
+        (
+            [shape("anything", [3, 1], [9, 9]), shape("head", [2, 1], [9, 9])],
+            (2, 1, 9, 9),
+            "shape 2: the box 'anything'",
+        ),
+    ],
+)
+def test_rectangles_that_are_a_lone_faces_box_and_that_are_not(
+    boxes: list[Any], box: tuple[float, ...] | None, reason: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.json", shape("0", [4, 2]), shape("1", [8, 6]), *boxes)
+    notes: list[Note] = []
+    (face,) = read_faces(path, notes, corner_origin=False)
+    assert face.landmarks.tolist() == [[4, 2], [8, 6]]
+    assert face.box == box
+    assert [str(note).removeprefix(f"{path}: ")[: len(reason)] for note in notes] == ([reason] if reason else [])
+    assert {note.kind for note in notes} <= {"ignored"}
+
+
+def test_rectangles_of_several_faces(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.json",
+        *(shape("0", [4, 2], group=1), shape("1", [8, 6], group=1)),
+        *(shape("0", [44, 42], group=2), shape("1", [48, 46], group=2)),
+        # Of a group it is its face's wherever it lies; without one it is the face's that it holds.
+        *(shape("x", [0, 0], [2, 2], group=2), shape("face", [3, 1], [9, 9])),
+    )
+    notes: list[Note] = []
+    a, b = read_faces(path, notes, corner_origin=False)
+    assert (a.box, b.box) == ((3, 1, 9, 9), (0, 0, 2, 2))
+    assert notes == []
+    # A second one of a group, and one that holds both faces.
+    path = write(
+        tmp_path / "a.json",
+        *(shape("0", [4, 2], group=1), shape("1", [8, 6], group=1)),
+        *(shape("0", [14, 12], group=2), shape("1", [18, 16], group=2)),
+        *(shape("x", [3, 1], [9, 9], group=1), shape("x", [10, 10], [12, 12], group=1)),
+        shape("face", [0, 0], [19, 19]),
+    )
+    a, b = read_faces(path, notes, corner_origin=False)
+    assert (a.box, b.box) == ((3, 1, 9, 9), None)
+    assert [str(note).removeprefix(f"{path}: ")[:7] for note in notes] == ["shape 5", "shape 6"]
 
 
 def test_bad_files_are_left_out(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_format_is_recognised_or_asked_for(tmp_path: Path) -> None:
 
 def test_unknown_options_name_the_known_ones(tmp_path: Path) -> None:
     add_face(tmp_path, "a")
-    with pytest.raises(DataError, match="unknown option 'image_column' of format pts; it has no options"):
+    with pytest.raises(DataError, match="unknown option 'image_column' of format pts; it has images"):
         read_annotations(tmp_path, image_column="file")
     with pytest.raises(DataError, match=r"unknown option 'colour' of format csv; it has image_column, person_column"):
         read_annotations(tmp_path, format="csv", colour=1)
@@ -117,8 +117,9 @@ def test_bad_faces_are_left_out_and_named(tmp_path: Path) -> None:
     assert "no image beside it" in reasons["lonely.pts"]
     assert "coordinates must be finite, got 'nan 1'" in reasons["broken.pts"]
     assert faces.summary().endswith(
-        "4 faces; 68 landmarks (ibug68); 5 left out: 1 whose annotation cannot be read, 1 without one image beside it, "
-        "1 far outside the image, 1 with another number of landmarks, 1 without a readable image"
+        "4 faces; 68 landmarks (ibug68); 5 left out: 1 whose annotation cannot be read, "
+        "1 without one image of its name, 1 far outside the image, 1 with another number of landmarks, "
+        "1 without a readable image"
     )
 
 
@@ -161,6 +162,14 @@ def test_a_person_is_in_a_picture_once(tmp_path: Path) -> None:
     faces = read_annotations(path)
     assert faces.persons == ("Ann", "Bob")
     np.testing.assert_allclose(faces.landmarks[0], low + 30)
+    # But for two people of one name, who stand apart; a person's face that moved between two annotations does not.
+    path = write_rows(tmp_path / "apart.csv", [("a.png", "Ann", low), ("a.png", "Ann", low + 30)])
+    assert len(read_annotations(path)) == 2
+    moved = low + 0.6 * np.ptp(low, axis=0)
+    path = write_rows(tmp_path / "moved.csv", [("a.png", "Ann", low), ("a.png", "Ann", moved)])
+    np.testing.assert_allclose(read_annotations(path).landmarks, moved[None])
+    path = write_rows(tmp_path / "others.csv", [("a.png", "Ann", low), ("a.png", "Bob", moved)])
+    assert len(read_annotations(path)) == 2
 
 
 def test_absurdly_many_faces_of_one_image_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from acrloss.annotations import Annotations
@@ -177,6 +177,10 @@ def test_round_trip_of_anything(
     tags: frozenset[str],
     tmp_path: Path,
 ) -> None:
+    marks = np.array(values).reshape(1, 4, 2).round(6)
+    # A face has an extent, and one landmark at most where "missing" is written by some.
+    assume(np.ptp(marks, axis=1).max() > 1)
+    assume((marks[..., 0] == marks[..., 1]).sum() < 2)
     image = tmp_path / "a.png"
     if not image.exists():
         cv2.imwrite(str(image), np.zeros((80, 80, 3), np.uint8))

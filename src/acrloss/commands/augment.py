@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
@@ -49,4 +49,5 @@ def run(parsed: Any) -> None:
             captions.append(
                 ("mirrored" if sample["mirrored"] else "") if version else Path(annotations.images[index]).name
             )
+    list_notes(annotations, Path(values.output))
     results_in(save_png(values.output, contact_sheet(pictures, captions, columns=values.versions)))

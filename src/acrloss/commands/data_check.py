@@ -4,7 +4,7 @@ place, unusual shapes, swapped sides. Writes a page with pictures and check.json
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.terminal import notes, print_table, progress, results_in
 
 _WIDTH = 110
@@ -30,4 +30,5 @@ def run(parsed: Any) -> None:
     ]
     caption = f"{len(checked.findings)} findings in {len(annotations)} faces"
     print_table(caption, ("finding", "worst", "count"), rows, words=2)
+    list_notes(annotations, Path(values.output))
     results_in(page)

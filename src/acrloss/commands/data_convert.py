@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from acrloss.commands.data_options import FORMAT_HELP, OPTIONS_HELP, read_data
+from acrloss.commands.data_options import FORMAT_HELP, OPTIONS_HELP, STRICT_HELP, list_notes, read_data
 from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
@@ -23,12 +23,17 @@ def add_arguments(parser: Any) -> None:
         default={},
         help=OPTIONS_HELP,
     )
+    parser.add_argument("--strict", action="store_true", help=STRICT_HELP)
 
 
 def run(parsed: Any) -> None:
     _, values = parsed
     source = SimpleNamespace(
-        data=values.source, format=values.source_format, scheme=values.scheme, data_options=values.data_options
+        data=values.source,
+        format=values.source_format,
+        scheme=values.scheme,
+        data_options=values.data_options,
+        strict=values.strict,
     )
     # What to do with a face that is annotated twice is for whoever trains on the result.
     annotations = read_data(source, repeated="keep")
@@ -40,4 +45,5 @@ def run(parsed: Any) -> None:
         progress=progress,
     ):
         notes.print(note, markup=False, soft_wrap=True)
+    list_notes(annotations, Path(values.dest))
     results_in(values.dest)

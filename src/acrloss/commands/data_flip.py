@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.terminal import notes, out, results_in
 from acrloss.errors import DataError
 
@@ -50,4 +50,5 @@ def run(parsed: Any) -> None:
             notes.print(f"scheme {other.name} {agrees}", markup=False, soft_wrap=True)
     save_figure(path.with_suffix(".png"), flip_pairs(proposal.mean, proposal.flip, proposal.doubts))
     notes.print(f"picture: {path.with_suffix('.png')}", markup=False, soft_wrap=True)
+    list_notes(annotations, path)
     results_in(save_scheme(scheme, path))

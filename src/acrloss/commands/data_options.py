@@ -6,7 +6,9 @@ from typing import Any
 from acrloss.annotations import Annotations
 from acrloss.commands.terminal import notes, progress
 from acrloss.errors import DataError
+from acrloss.files import write_atomic
 from acrloss.formats import FORMATS, read_annotations, recognise
+from acrloss.notes import NOTES, listed
 
 FORMAT_HELP = f"format of the data, recognised if not given: {', '.join(FORMATS)}"
 OPTIONS_HELP = "options of the format's reader, such as --data_options.image_column=file: " + "; ".join(
@@ -14,6 +16,9 @@ OPTIONS_HELP = "options of the format's reader, such as --data_options.image_col
     for name, format in FORMATS.items()
     if format.options
 )
+
+STRICT_HELP = "refuse data of which anything is left out, ignored, changed or guessed, or whose splits nobody uses"
+_SHOWN = 5
 
 
 def add_data_arguments(parser: Any, positional: bool = False, required: bool = True) -> None:
@@ -31,12 +36,17 @@ def add_data_arguments(parser: Any, positional: bool = False, required: bool = T
         default={},
         help=OPTIONS_HELP,
     )
+    parser.add_argument("--strict", action="store_true", help=STRICT_HELP)
 
 
 def read_data(values: Any, **options: Any) -> Annotations:
-    """The faces that the options name; says on standard error what was read and what was left out.
+    """The faces that the options name; says on standard error what was read, and what was left out, ignored, changed or
+    guessed. `list_notes` says where all of it is listed.
 
     `options` are the command's own defaults for those of `read_annotations`.
+
+    Raises:
+        DataError: as `read_annotations`, or --strict and there is any such thing.
     """
     annotations = read_annotations(
         values.data,
@@ -48,11 +58,28 @@ def read_data(values: Any, **options: Any) -> Annotations:
     notes.print(annotations.summary(), markup=False, soft_wrap=True)
     if values.format is None and not values.data.startswith("synthetic"):
         notes.print(f"format: {recognise(Path(values.data))}, recognised by looking")
-    for reason in annotations.skipped[:5]:
-        notes.print(f"  left out: {reason}", markup=False, soft_wrap=True)
-    if len(annotations.skipped) > 5:
-        notes.print(f"  and {len(annotations.skipped) - 5} more")
+    # Faces that are lost first.
+    found = sorted(annotations.notes, key=lambda note: note.kind != "left out")
+    for note in found[:_SHOWN]:
+        notes.print(f"  {note.kind}: {note}", markup=False, soft_wrap=True)
+    if len(found) > _SHOWN:
+        notes.print(f"  and {len(found) - _SHOWN} more")
+    if values.strict and (remarks := annotations.remarks()):
+        raise DataError(f"{values.data}: {'; '.join(remarks)}; mend the data, or leave --strict away")
     return annotations
+
+
+def list_notes(annotations: Annotations, output: Path) -> None:
+    """Write data_notes.txt into the folder of the results, or beside a result that is a file.
+
+    It has a line for each thing that reading left out, ignored, changed or guessed; without any, only a file of an
+    earlier run is emptied.
+    """
+    file = output.with_name(f"{output.stem}_{NOTES}") if output.suffix else output / NOTES
+    if annotations.notes or file.exists():
+        write_atomic(file, listed(annotations.notes))
+    if annotations.notes:
+        notes.print(f"all that was left out, ignored, changed or guessed: {file}", markup=False, soft_wrap=True)
 
 
 def choose_split(annotations: Annotations, split: str | None, data: str) -> Annotations:

@@ -4,7 +4,7 @@ the --crop and --augmentation that you will train with; train on the folder with
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec
@@ -31,4 +31,5 @@ def run(parsed: Any) -> None:
         notes.print(f"  left out: {reason}", markup=False, soft_wrap=True)
     if left_out:
         notes.print(f"{len(left_out)} of {len(annotations)} faces could not be packed")
+    list_notes(annotations, Path(values.dest))
     results_in(values.dest)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from acrloss.commands.command_line import command_line, in_this_folder
-from acrloss.commands.data_options import add_data_arguments, choose_split, read_data
+from acrloss.commands.data_options import add_data_arguments, choose_split, list_notes, read_data
 from acrloss.commands.score_options import add_score_arguments, score_options
 from acrloss.commands.terminal import is_wide, notes, print_table, progress, results_in
 from acrloss.errors import DataError
@@ -85,6 +85,7 @@ def run(parsed: Any) -> None:
         print_table(*region_table(evaluation))
     for line in warning(evaluation):
         notes.print(line, style="yellow", soft_wrap=True)
+    list_notes(evaluation.annotations, Path(values.output or folder))
     results_in(report)
 
 

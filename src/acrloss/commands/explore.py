@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.data_options import add_data_arguments, read_data
+from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.terminal import progress, results_in
 
 
@@ -16,4 +16,7 @@ def run(parsed: Any) -> None:
     from acrloss.reports.explore import explore
 
     _, values = parsed
-    results_in(explore(read_data(values), Path(values.output), progress=progress))
+    annotations = read_data(values)
+    page = explore(annotations, Path(values.output), progress=progress)
+    list_notes(annotations, Path(values.output))
+    results_in(page)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.commands.command_line import command_line, in_this_folder
-from acrloss.commands.data_options import add_data_arguments, choose_split, read_data
+from acrloss.commands.data_options import add_data_arguments, choose_split, list_notes, read_data
 from acrloss.commands.score_options import add_score_arguments, score_options
 from acrloss.commands.terminal import is_wide, notes, print_table, results_in
 
@@ -54,6 +54,7 @@ def run(parsed: Any) -> None:
     print_table(*subset_table(evaluations))
     for line in warning(*evaluations.values()):
         notes.print(line, style="yellow", soft_wrap=True)
+    list_notes(annotations, Path(values.output))
     results_in(report)
 
 

@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
-from acrloss.data_check.faces import face_sides, find_annotated_twice, find_far_boxes, find_outside, find_person_leaks
+from acrloss.data_check.faces import (
+    face_sides,
+    find_annotated_twice,
+    find_far_boxes,
+    find_one_point,
+    find_outside,
+    find_person_leaks,
+)
 from acrloss.data_check.findings import KINDS, DataCheck, Finding, Look
 from acrloss.data_check.page import build_page, draw_sheet
 from acrloss.data_check.pictures import find_same_pictures, look_at
@@ -76,9 +83,17 @@ def find_problems(
         if isinstance(look, str)
     ]
     findings += [Finding("left out", 1.0, reason) for reason in annotations.skipped]
+    findings += [
+        Finding("changed", float(note.count), note.line) for note in annotations.notes if note.kind != "left out"
+    ]
+    findings += [
+        Finding("unused split", float(count), f"{count} faces in {f'split {name!r}' if name else 'no split'}")
+        for name, count in annotations.unused_splits().items()
+    ]
     findings += find_same_pictures(annotations, references, faces_of, looks)
     findings += find_person_leaks(annotations)
     findings += find_annotated_twice(annotations, faces_of)
+    findings += find_one_point(annotations)
     findings += find_outside(annotations, image_of, looks)
     findings += find_far_boxes(annotations)
     notes: list[str] = []

@@ -16,6 +16,10 @@ _SAME_FACE_OVERLAP = 0.5
 
 _BOX_OVERLAP = 0.2
 
+# This many landmarks on one point, and this share of a face's, are no coincidence of whole pixels.
+_ON_ONE_POINT = 3
+_SHARE_ON_ONE_POINT = 0.1
+
 _ROUNDING = 1.0  # pixels outside the image that rounding and cutting leave behind
 
 
@@ -48,7 +52,7 @@ def find_annotated_twice(annotations: Annotations, faces_of: dict[int, list[int]
             for second in faces[at + 1 :]:
                 person = annotations.persons[first]
                 same_person = person != "" and person == annotations.persons[second]
-                if not same_person and not overlap(boxes[first], boxes[second]) > _SAME_FACE_OVERLAP:
+                if not overlap(boxes[first], boxes[second]) > (0 if same_person else _SAME_FACE_OVERLAP):
                     continue
                 apart = np.linalg.norm(annotations.landmarks[first] - annotations.landmarks[second], axis=1)
                 if np.isnan(apart).all():
@@ -63,6 +67,24 @@ def find_annotated_twice(annotations: Annotations, faces_of: dict[int, list[int]
                 findings.append(
                     Finding("annotated twice", share, message, (annotations.images[first],), (first, second), (worst,))
                 )
+    return findings
+
+
+def find_one_point(annotations: Annotations) -> list[Finding]:
+    """Faces of which many landmarks lie at exactly one point; lips that touch share theirs by twos."""
+    many = max(_ON_ONE_POINT, annotations.scheme.num_landmarks * _SHARE_ON_ONE_POINT)
+    findings = []
+    for face, marks in enumerate(annotations.landmarks):
+        known = np.flatnonzero(~np.isnan(marks).any(axis=1))
+        points, which, counts = np.unique(marks[known], axis=0, return_inverse=True, return_counts=True)
+        if not len(counts) or counts.max() < many:
+            continue
+        at = int(counts.argmax())
+        share = counts[at] / len(marks)
+        x, y = points[at].tolist()
+        message = f"{short_name(annotations.images[face])}: {counts[at]} landmarks at ({x:g}, {y:g})"
+        members = tuple(known[which.reshape(-1) == at].tolist())
+        findings.append(Finding("one point", float(share), message, (annotations.images[face],), (face,), members))
     return findings
 
 

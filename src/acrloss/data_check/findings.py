@@ -11,6 +11,11 @@ from acrloss.data_check.duplicates import Fingerprint
 KINDS = {
     "unreadable": ("unreadable images", "The file cannot be decoded to its end."),
     "left out": ("faces left out by the reader", "Missing images, broken lines, landmarks far outside the image."),
+    "changed": ("read otherwise than it stands", "Parts that reading ignored, changed or guessed, with the reason."),
+    "unused split": (
+        "splits that nobody uses",
+        "Neither training nor scoring takes these faces without being told.",
+    ),
     "split leak": ("pictures in two splits", "The same picture trains and tests: the score flatters the network."),
     "person leak": ("people in two splits", "A person known from training is easier to get right in the test."),
     "flip": ("flip pairs", "Mirrored training faces would get wrong landmarks."),
@@ -22,6 +27,10 @@ KINDS = {
         "The light landmark lies far from where the others of its face put it.",
     ),
     "shape": ("unusual shapes", "Unlike the other faces as a whole: a wrong annotation, a grimace or a rare pose."),
+    "one point": (
+        "landmarks on one point",
+        "Several landmarks of a face at exactly one place: a value for missing ones, or a broken export.",
+    ),
     "outside": ("landmarks outside the image", "There is no picture under these landmarks."),
     "box": ("boxes elsewhere", "The face's box and its landmarks overlap by less than a fifth."),
 }

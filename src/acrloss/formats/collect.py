@@ -14,6 +14,9 @@ from acrloss.annotations import Annotations
 from acrloss.boxes import overlap, tight_box
 from acrloss.errors import DataError
 from acrloss.formats.face import Face
+from acrloss.formats.fields.splits import split_meant
+from acrloss.formats.sentinels import drop_sentinels
+from acrloss.formats.stated_size import fit_stated_size
 from acrloss.images import NO_IMAGE, image_size
 from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
@@ -51,10 +54,13 @@ def collect(
             sizes[face.image] = _size_or_fault(face.image)
     if not found:
         raise DataError(f"{source}: no usable face" + _first_reasons(notes))
+    drop_sentinels(found, notes)
     scheme = _fitting_scheme(source, found, scheme)
     kept: list[Face] = []
     for face in found:
-        fault = _fault(face, scheme, sizes[face.image])
+        face.split = split_meant(face.split)
+        size = sizes[face.image]
+        fault = (fit_stated_size(face, size, notes) if isinstance(size, tuple) else None) or _fault(face, scheme, size)
         if fault:
             notes.append(fault)
         else:
@@ -145,6 +151,10 @@ def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str | None) -> No
         return Note("left out", "without a readable image", face.where, size)
     if size is None:
         return None
+    extent = np.nanmax(marks, axis=0) - np.nanmin(marks, axis=0)
+    if (~np.isnan(marks[:, 0])).sum() > 1 and extent.max() < 1:
+        message = "all landmarks lie within one pixel; multiply by the image's size if these are normalised to 0 … 1"
+        return Note("left out", "within one pixel", face.where, message)
     # One image size beyond the border on either side; NaN compares as inside.
     outside = ((marks < (-size[0], -size[1])) | (marks > (2 * size[0], 2 * size[1]))).any(axis=-1)
     if outside.any():
@@ -170,10 +180,10 @@ def _without_repeats(faces: list[Face], notes: list[Note], repeated: Repeated) -
             raise DataError(f"{image}: {len(members)} faces of one image; at most {_MAX_FACES_PER_IMAGE} make sense")
         boxes = np.stack([tight_box(faces[i].landmarks) for i in members])
         for a, i in enumerate(members):
-            overlaps = overlap(boxes[a], boxes[a + 1 :]) > _SAME_FACE_OVERLAP
-            for later, overlapping in zip(members[a + 1 :], overlaps, strict=True):
+            for later, shared in zip(members[a + 1 :], overlap(boxes[a], boxes[a + 1 :]), strict=True):
+                # Two people of one name stand apart.
                 same_person = faces[i].person != "" and faces[i].person == faces[later].person
-                if not (overlapping or same_person):
+                if not shared > (0 if same_person else _SAME_FACE_OVERLAP):
                     continue
                 if repeated == "error":
                     raise DataError(

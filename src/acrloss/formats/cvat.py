@@ -10,8 +10,10 @@ the landmarks' names:
     </image></annotations>
 
 Coordinates count from the corner of the image, half a pixel before the centre of the first pixel. An `outside` point is
-a missing landmark, an `occluded` one hidden. A box belongs to the face of its group, or to the only face of its image.
-The image's subset is the split; attributes `person` and `subsets` (separated by ;) of a face are read if it has them.
+a missing landmark, an `occluded` one hidden. Single points of several labels are the landmarks of one face, that of
+their group or of the image. A box belongs to the face of its group, or without a group to the face whose landmarks it
+holds, or to the only face of its image if its label is that of the face, or "face". The image's subset is the split;
+attributes `person` and `subsets` (separated by ;) of a face are read if it has them.
 """
 
 from __future__ import annotations
@@ -19,27 +21,26 @@ from __future__ import annotations
 import reprlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.xml_stream import Document, root_of
+from acrloss.formats.cvat_writer import write_faces
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import Box, LooseBox, ordered_box, owners
 from acrloss.formats.fields.folders import exports, split_of
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames, all_numbers
-from acrloss.formats.fields.splits import split_named
-from acrloss.formats.fields.values import decimals, numbers, text
+from acrloss.formats.fields.splits import split_meant
+from acrloss.formats.fields.values import numbers, size_of, text
 from acrloss.formats.format import Format
-from acrloss.images import image_size
 from acrloss.notes import Note
 
-_Box = tuple[float, float, float, float]
+_NO_GROUP = ("", "0")
 
 
 def recognises(path: Path) -> bool:
@@ -101,7 +102,7 @@ def _files(path: Path) -> list[Path]:
     return exports(path, ".xml", lambda file: root_of(file) == "annotations")
 
 
-@dataclass
+@dataclass(eq=False)
 class _Shape:
     """A face as it stands in the file; `points`, `names`, `occluded` and `outside` have an entry for each landmark."""
 
@@ -116,7 +117,8 @@ class _Shape:
     occluded: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     attributes: dict[str, str] = field(default_factory=dict)
-    box: list[str] | None = None
+    box: Box | None = None
+    stated_size: tuple[float, float] | None = None
     # What `settle` makes of the above.
     landmarks: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     visible: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
@@ -145,16 +147,22 @@ class _Annotations(Document):
         self.same: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.image: dict[str, str] | None = None
         self.in_image: list[_Shape] = []
-        self.boxes: list[tuple[str, list[str]]] = []
+        # Group and box.
+        self.boxes: list[tuple[str, LooseBox]] = []
         self.shape: _Shape | None = None
         self.attribute = ""
+        # Labels of single points that are the landmarks of one face.
+        self.singles: set[str] = set()
         # Labels of the task: {name, type, parent}.
         self.labels: list[dict[str, str]] = []
 
     def point_names(self, label: str | None) -> list[str]:
-        """The names of the skeleton's points, if the file declares one skeleton."""
+        """The names of the points of the one skeleton that the file declares, or of single points that were joined."""
         parents = {row.get("parent", "") for row in self.labels if row.get("type") == "points"} - {""}
         parents = parents if label is None else parents & {label}
+        if not parents and self.singles:
+            named = [row["name"] for row in self.labels if row.get("name")]
+            return [name for name in named if name in self.singles]
         if len(parents) != 1:
             return []
         return [row["name"] for row in self.labels if row.get("parent") in parents and row.get("name")]
@@ -184,14 +192,18 @@ class _Annotations(Document):
                 attributes.get("group_id", "0"),
                 self.image.get("name", ""),
                 self.image.get("subset", ""),
+                stated_size=size_of(self.image.get("width"), self.image.get("height")),
             )
             if tag == "points":
                 self.shape.points = attributes.get("points", "").split(";")
                 self.shape.occluded = [attributes.get("occluded", "0")] * len(self.shape.points)
                 self.shape.outside = [attributes.get("outside", "0")] * len(self.shape.points)
         elif tag == "box":
+            where = f"{self.file}:{self.line}"
             corners = [attributes.get(side, "") for side in ("xtl", "ytl", "xbr", "ybr")]
-            self.boxes.append((attributes.get("group_id", "0"), corners))
+            if (box := ordered_box(corners, where, self.notes)) is not None:
+                loose = LooseBox(box, attributes.get("label", ""), where)
+                self.boxes.append((attributes.get("group_id", "0"), loose))
 
     def end(self, tag: str) -> None:
         if self.image is None:
@@ -202,6 +214,7 @@ class _Annotations(Document):
             if self.shape is not None and self.stack[-1] == self.shape.tag:
                 self.shape.attributes[self.attribute] = self.text.strip()
         elif tag == "image":
+            self._join_single_points()
             self._give_boxes()
             self.faces += self.in_image
             self.image = self.shape = None
@@ -211,13 +224,38 @@ class _Annotations(Document):
                 self.in_image.append(self.shape)
             self.shape = None
 
+    def _join_single_points(self) -> None:
+        """Make one face of the single points of different labels, for each group or for all without one."""
+        single = [shape for shape in self.in_image if shape.tag == "points" and len(shape.landmarks) == 1]
+        labels = {shape.label for shape in single}
+        if self.label is not None or len(labels) < 2:
+            return
+        self.singles |= labels
+        faces: dict[str, list[_Shape]] = {}
+        for shape in single:
+            faces.setdefault("" if shape.group in _NO_GROUP else shape.group, []).append(shape)
+        self.in_image = [shape for shape in self.in_image if shape not in single]
+        for members in faces.values():
+            face = replace(members[0], label="", tag="skeleton", all_names=tuple(shape.label for shape in members))
+            face.landmarks = np.concatenate([shape.landmarks for shape in members])
+            face.visible = np.concatenate([shape.visible for shape in members])
+            face.attributes = {key: value for shape in members for key, value in shape.attributes.items()}
+            self.in_image.append(face)
+
     def _give_boxes(self) -> None:
-        for group, corners in self.boxes:
-            owners = [shape for shape in self.in_image if group not in ("", "0") and shape.group == group]
-            if not owners and len(self.in_image) == len(self.boxes) == 1:
-                owners = self.in_image
-            if len(owners) == 1:
-                owners[0].box = corners
+        loose: list[LooseBox] = []
+        for group, box in self.boxes:
+            mine = [shape for shape in self.in_image if group not in _NO_GROUP and shape.group == group]
+            if len(mine) == 1 and mine[0].box is None:
+                mine[0].box = box.box
+            else:
+                loose.append(box)
+        shapes = self.in_image
+        boxes = owners(
+            loose, [s.landmarks for s in shapes], [s.label for s in shapes], [s.box for s in shapes], self.notes
+        )
+        for shape, found in zip(shapes, boxes, strict=True):
+            shape.box = found
 
 
 def _face(document: Document, shape: _Shape, order: LandmarkNames, shift: float, images: str | None) -> Face:
@@ -242,13 +280,12 @@ def _face(document: Document, shape: _Shape, order: LandmarkNames, shift: float,
         named[place], seen[place] = landmarks, visible
         landmarks, visible = named, seen
     face = Face(f"{document.file}:{shape.line}", locate(name, folders), landmarks, visible)
+    face.stated_size = shape.stated_size
     if shape.box is not None:
-        x0, y0, x1, y1 = (numbers(shape.box, "box") - shift).tolist()
-        if not (x0 < x1 and y0 < y1):
-            raise ValueError("a box needs xtl < xbr and ytl < ybr")
-        face.box = (x0, y0, x1, y1)
+        x0, y0, x1, y1 = shape.box
+        face.box = (x0 - shift, y0 - shift, x1 - shift, y1 - shift)
     if shape.subset and shape.subset.lower() != "default":
-        face.split = split_named(shape.subset) or text(shape.subset, "subset")
+        face.split = split_meant(text(shape.subset, "subset"))
     if shape.attributes.get("person"):
         face.person = text(shape.attributes["person"], "person")
     tags = (tag.strip() for tag in shape.attributes.get("subsets", "").split(";"))
@@ -262,101 +299,6 @@ def _coordinates(pairs: list[str]) -> NDArray[np.float64]:
     if any(pair.count(",") != 1 for pair in pairs):
         raise ValueError(f"points: expected pairs x,y, got {reprlib.repr(';'.join(pairs[:9]))}")
     return numbers([v for pair in pairs for v in pair.split(",")], "points").reshape(-1, 2)
-
-
-_LABEL = (
-    "<label><name>{name}</name><color>#33ddff</color><type>{type}</type>"
-    "<attributes>{attributes}</attributes>{more}</label>\n"
-)
-_ATTRIBUTE = (
-    "<attribute><name>{name}</name><mutable>False</mutable><input_type>text</input_type>"
-    "<default_value></default_value><values></values></attribute>"
-)
-
-
-def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:
-    """Write annotations.xml with a skeleton for each face, a box in its group, and the labels that CVAT needs.
-
-    Args:
-        folder: an existing folder.
-        annotations: the faces.
-        images: their images as the file shall name them; relative ones are relative to the folder.
-
-    Returns:
-        A line for each thing that could not be kept.
-    """
-    marks = annotations.scheme.num_landmarks
-    attributes = "".join(_ATTRIBUTE.format(name=name) for name in ("person", "subsets"))
-    labels = _LABEL.format(name="face", type="skeleton", attributes=attributes, more=_drawing(annotations))
-    labels += _LABEL.format(name="face box", type="rectangle", attributes="", more="")
-    for m in range(marks):
-        labels += _LABEL.format(name=m, type="points", attributes="", more="<parent>face</parent>")
-    pictures: dict[tuple[str, str], list[int]] = {}
-    for i, image in enumerate(images):
-        pictures.setdefault((image, annotations.splits[i]), []).append(i)
-    with (folder / "annotations.xml").open("w", encoding="utf-8", newline="\n") as file:
-        file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
-        file.write(
-            f"<meta><task><name>acrloss</name><size>{len(pictures)}</size><mode>annotation</mode>"
-            f"<labels>\n{labels}</labels></task></meta>\n"
-        )
-        for number, ((image, split), members) in enumerate(pictures.items()):
-            width, height = image_size(str(folder / image))
-            subset = f" subset={quoteattr(split)}" if split else ""
-            # CVAT knows an image by its path in the folder `images`.
-            name = quoteattr(image.removeprefix("images/"))
-            file.write(f'<image id="{number}" name={name}{subset} width="{width}" height="{height}">\n')
-            for group, i in enumerate(members, start=1):
-                file.write(_skeleton(annotations, i, group))
-            file.write("</image>\n")
-        file.write("</annotations>\n")
-    return []
-
-
-def _drawing(annotations: Annotations) -> str:
-    """The skeleton's picture, which CVAT shows before points are placed, in per cent of its frame."""
-    faces = annotations.landmarks
-    boxes = annotations.landmark_boxes()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inside = (faces - boxes[:, None, :2]) / (boxes[:, None, 2:] - boxes[:, None, :2])
-    inside = np.where(np.isfinite(inside), inside, 0.5)
-    mean = 10 + 80 * inside.mean(axis=0)
-    lines = "".join(
-        f'<line x1="{mean[a, 0]:.2f}" y1="{mean[a, 1]:.2f}" x2="{mean[b, 0]:.2f}" y2="{mean[b, 1]:.2f}" '
-        f'data-type="edge" data-node-from="{a + 1}" data-node-to="{b + 1}"/>'
-        for points, closed in annotations.scheme.contours
-        for a, b in zip(points, points[1:] + (points[:1] if closed else ()), strict=False)
-    )
-    dots = "".join(
-        f'<circle r="0.75" cx="{x:.2f}" cy="{y:.2f}" data-type="element node" data-element-id="{m + 1}" '
-        f'data-node-id="{m + 1}" data-label-name="{m}"/>'
-        for m, (x, y) in enumerate(mean.tolist())
-    )
-    return f"<svg>{escape(lines + dots)}</svg>"
-
-
-def _skeleton(annotations: Annotations, i: int, group: int) -> str:
-    box = annotations.boxes[i]
-    boxed = not np.isnan(box).any()
-    in_group = f' group_id="{group}"' if boxed else ""
-    rows = [f'<skeleton label="face" source="manual" z_order="0"{in_group}>\n']
-    for m, (x, y) in enumerate(annotations.landmarks[i].tolist()):
-        outside = x != x
-        occluded = int(not outside and not annotations.visible[i, m])
-        place = "0,0" if outside else f"{decimals(x + 0.5)},{decimals(y + 0.5)}"
-        rows.append(
-            f'<points label="{m}" source="manual" outside="{int(outside)}" occluded="{occluded}" points="{place}"/>\n'
-        )
-    about = {"person": annotations.persons[i], "subsets": ";".join(sorted(annotations.subsets[i]))}
-    rows += [f'<attribute name="{name}">{escape(value)}</attribute>\n' for name, value in about.items() if value]
-    rows.append("</skeleton>\n")
-    if boxed:
-        x0, y0, x1, y1 = (decimals(v + 0.5) for v in box.tolist())
-        rows.append(
-            f'<box label="face box" source="manual" occluded="0" xtl="{x0}" ytl="{y0}" xbr="{x1}" ybr="{y1}" '
-            f'z_order="0" group_id="{group}"/>\n'
-        )
-    return "".join(rows)
 
 
 FORMAT = Format(

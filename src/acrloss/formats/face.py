@@ -22,7 +22,10 @@ class Face:
         landmarks: (M, 2) pixels, 0-based; NaN where missing.
         visible: (M,) or None where the format does not say.
         box: x0, y0, x1, y1, or None.
-        person, split, subsets: as in `Annotations`.
+        person, subsets: as in `Annotations`.
+        split: in whatever words; `collect` brings "Validation" and "val" to one.
+        stated_size: (width, height) of the image as the file has it, where the coordinates are of an image of that
+            size; `collect` turns or scales them where the image is another one.
         official_faces: of the protocol that the face belongs to, as in `Annotations`.
     """
 
@@ -35,6 +38,7 @@ class Face:
     split: str = ""
     subsets: frozenset[str] = frozenset()
     official_faces: Mapping[str, int] = field(default_factory=dict)
+    stated_size: tuple[float, float] | None = None
 
 
 def unread(where: str, error: object) -> Note:

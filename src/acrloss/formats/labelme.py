@@ -5,8 +5,9 @@
         {"label": "face", "shape_type": "rectangle", "points": [[20, 10], [100, 100]], "group_id": 1}, … ]}
 
 The label is the landmark's number or name; shapes of one `group_id` (or of none) are one face; a flag `occluded` or
-`hidden` makes a landmark hidden; a rectangle is its group's box; other shapes are no landmarks. Coordinates count from
-the corner of the image, half a pixel before the centre of the first pixel. A folder named train, val or test gives the
+`hidden` makes a landmark hidden; a rectangle is its group's box, or without a group that of the face whose landmarks it
+holds, or of the only one if it is called face; other shapes are no landmarks. Coordinates count from the corner of the
+image, half a pixel before the centre of the first pixel. A folder named train, val or test gives the
 split. LabelMe keeps keys that it does not know, and so person, split and subsets can stand in a list `faces`.
 """
 
@@ -27,10 +28,11 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.json_object import describe, kind_of, load
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import Box, LooseBox, ordered_box, owners
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames
-from acrloss.formats.fields.splits import SPLITS
-from acrloss.formats.fields.values import numbers, text
+from acrloss.formats.fields.splits import split_of_folder
+from acrloss.formats.fields.values import numbers, size_of, text
 from acrloss.formats.format import Format
 from acrloss.images import image_size
 from acrloss.notes import Note
@@ -76,12 +78,10 @@ def read_faces(
             read = Face(
                 face.where, face.image, landmarks, visible, person=face.person, split=face.split, subsets=face.subsets
             )
+            read.stated_size = face.stated_size
             if face.box is not None:
-                corners = numbers(face.box, "rectangle").reshape(-1, 2) - shift
-                (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-                if not (x0 < x1 and y0 < y1):
-                    raise ValueError("the rectangle has no extent")
-                read.box = (x0, y0, x1, y1)
+                x0, y0, x1, y1 = face.box
+                read.box = (x0 - shift, y0 - shift, x1 - shift, y1 - shift)
         except ValueError as error:
             notes.append(unread(face.where, error))
             continue
@@ -102,7 +102,9 @@ class _Found:
     names: list[str] = field(default_factory=list)
     points: list[Any] = field(default_factory=list)
     visible: list[bool] = field(default_factory=list)
-    box: list[Any] | None = None
+    boxes: list[LooseBox] = field(default_factory=list)
+    box: Box | None = None
+    stated_size: tuple[float, float] | None = None
     person: str = ""
     subsets: frozenset[str] = frozenset()
     fault: str = ""
@@ -142,15 +144,21 @@ def _groups(path: Path, file: Path, notes: list[Note], same: dict[tuple[str, ...
     if not Path(image).exists():
         image = locate(name.replace("\\", "/").rsplit("/", 1)[-1], [file.parent])
     folders = file.parent.parts[-1:] if path == file else (path.name, *file.parent.relative_to(path).parts)
-    split = next((SPLITS[part.lower()] for part in reversed(folders) if part.lower() in SPLITS), "")
+    split = next((split for part in reversed(folders) if (split := split_of_folder(part))), "")
+    stated_size = size_of(content.get("imageWidth"), content.get("imageHeight"))
     groups: dict[str, _Found] = {}
     for number, shape in enumerate(shapes):
         if not isinstance(shape, dict) or shape.get("shape_type") not in ("point", "rectangle"):
             continue
         key = reprlib.repr(shape.get("group_id"))
         if key not in groups:
-            groups[key] = _Found(str(file) if key == "None" else f"{file}: group {key}", image, split)
+            where = str(file) if key == "None" else f"{file}: group {key}"
+            groups[key] = _Found(where, image, split, stated_size=stated_size)
         found = groups[key]
+        if shape["shape_type"] == "rectangle":
+            if (box := _rectangle(shape, f"{file}: shape {number}", notes)) is not None:
+                found.boxes.append(box)
+            continue
         try:
             _add(found, shape)
         except ValueError as error:
@@ -169,28 +177,52 @@ def _groups(path: Path, file: Path, notes: list[Note], same: dict[tuple[str, ...
             notes.append(unread(found.where, found.fault))
         elif found.all_names:
             faces.append(found)
+    _give_boxes(groups, faces, notes)
     return faces
+
+
+def _give_boxes(groups: dict[str, _Found], faces: list[_Found], notes: list[Note]) -> None:
+    """A rectangle with a group is its face's; one without, or whose group is no face, belongs to whom it fits."""
+    loose: list[LooseBox] = []
+    for key, found in groups.items():
+        if key == "None" or found not in faces:
+            loose += found.boxes
+        elif len(found.boxes) == 1:
+            found.box = found.boxes[0].box
+        elif found.boxes:
+            (found.box,) = owners(found.boxes, [found.landmarks], [""], [None], notes)
+    boxes = owners(loose, [f.landmarks for f in faces], [""] * len(faces), [f.box for f in faces], notes)
+    for found, box in zip(faces, boxes, strict=True):
+        found.box = box
 
 
 def _add(found: _Found, shape: dict[str, Any]) -> None:
     points, flags = shape.get("points"), shape.get("flags")
-    count = 1 if shape["shape_type"] == "point" else 2
-    if not isinstance(points, list) or len(points) != count:
-        raise ValueError(f"a {shape['shape_type']} has {count} point{'s' * (count - 1)}")
-    flat: list[Any] = []
-    for point in points:
-        if not isinstance(point, list) or len(point) != 2:
-            raise ValueError("a point is a list of x and y")
-        flat += point
-    if count == 2:
-        if found.box is not None:
-            raise ValueError("a second rectangle of one face; give each face a group_id of its own")
-        found.box = flat
-        return
+    if not isinstance(points, list) or len(points) != 1:
+        raise ValueError("a point has 1 point")
+    if not isinstance(points[0], list) or len(points[0]) != 2:
+        raise ValueError("a point is a list of x and y")
     label = shape.get("label")
     found.names.append(text(str(label) if isinstance(label, int) else label, "label"))
-    found.points += flat
+    found.points += points[0]
     found.visible.append(not (isinstance(flags, dict) and any(flags.get(name) is True for name in _HIDDEN)))
+
+
+def _rectangle(shape: dict[str, Any], where: str, notes: list[Note]) -> LooseBox | None:
+    """A rectangle of two opposite corners, or of all four as X-AnyLabeling has it; None, with a note, if it is none."""
+    points = shape.get("points")
+    try:
+        if not isinstance(points, list) or len(points) not in (2, 4):
+            raise ValueError("a rectangle has 2 points, or 4")
+        if not all(isinstance(point, list) and len(point) == 2 for point in points):
+            raise ValueError("a point is a list of x and y")
+        corners = numbers([value for point in points for value in point], "rectangle").reshape(-1, 2)
+    except ValueError as error:
+        notes.append(Note("ignored", "box that cannot be read", where, str(error)))
+        return None
+    box = ordered_box([*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()], where, notes)
+    label = shape.get("label")
+    return None if box is None else LooseBox(box, label if isinstance(label, str) else "", where)
 
 
 def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ from acrloss.errors import DataError
 from acrloss.files import read_limited, write_atomic
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.folders import PictureFolders, Pictures, image_folders, walk
-from acrloss.formats.fields.splits import SPLITS
+from acrloss.formats.fields.splits import split_of_folder
 from acrloss.formats.format import Format
 from acrloss.notes import Note
 
@@ -212,7 +212,7 @@ def image_folder(split: str, subsets: frozenset[str]) -> str:
     for names, meaning in _SUBSETS.items():
         if meaning == (split, subsets):
             return "/".join(names)
-    return split if SPLITS.get(split) == split else ""
+    return split if split and split_of_folder(split) == split else ""
 
 
 def _refusal(folder: Path, annotations: Annotations) -> str:
@@ -232,8 +232,8 @@ def _protocol(parts: tuple[str, ...]) -> tuple[str, frozenset[str], Mapping[str,
                 return *_PROTOCOL[key], OFFICIAL_FACES
             if key in _SUBSETS:
                 return *_SUBSETS[key], {}
-        if names[i] in SPLITS:
-            return SPLITS[names[i]], frozenset(), {}
+        if split := split_of_folder(names[i]):
+            return split, frozenset(), {}
     return "", frozenset(), {}
 
 

@@ -37,9 +37,9 @@ def read_annotations(
         format: a name in `FORMATS`; recognised by looking where None.
         scheme: a scheme, its name or its YAML file; chosen by the number of landmarks where None. "generic" takes
             any number of landmarks and knows no flip pairs (see `acrloss.schemes.generic_scheme`).
-        repeated: what to do where one face of one image is annotated more than once (the same person, or
-            landmark boxes that overlap by more than half): "last" keeps the last, "keep" all, "error"
-            refuses.
+        repeated: what to do where one face of one image is annotated more than once (landmark boxes that
+            overlap by more than half, or at all where the person is the same): "last" keeps the last, "keep"
+            all, "error" refuses.
         progress: wraps the iterator over faces, for a progress bar.
         options: the format's own, see its `read_faces`.
 

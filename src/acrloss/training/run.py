@@ -29,6 +29,7 @@ from acrloss.files import remove_leftovers, write_atomic
 from acrloss.formats import read_annotations
 from acrloss.losses.table import versioned
 from acrloss.networks.landmark_net import LandmarkNet
+from acrloss.notes import NOTES, listed
 from acrloss.prediction.annotated import predict_annotated, predict_mean_face
 from acrloss.prediction.predictor import Predictor
 from acrloss.progress_hook import Progress, no_progress
@@ -210,6 +211,7 @@ def train(
         remove_leftovers(folder, ("last.ckpt", "best.safetensors", "last.safetensors", "metrics.csv", "left_out.txt"))
         write_atomic(folder / NAME, config_text(config, others))
         if not resume:
+            write_atomic(folder / NOTES, listed(annotations.notes))
             write_atomic(folder / "data.json", json.dumps(data_fingerprint(annotations), indent=2) + "\n")
         try:
             started = time.monotonic()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from acrloss.errors import DataError
-from acrloss.formats.fields.splits import SPLITS
+from acrloss.formats.fields.splits import split_of_folder
 from acrloss.images import IMAGE_SUFFIXES
 
 # What people call the folder of images beside one of annotations.
@@ -17,7 +16,6 @@ _IMAGE_FOLDERS = (
     *("images", "image", "imgs", "img", "pictures", "picture", "photos", "frames"),
     *("extraction", "picture_mask"),
 )
-_DATA = re.compile(r"_data[0-9]*$")
 # No data set has more; a path that a file names may lead anywhere.
 _MAX_FOLDERS = 100_000
 # How deep exports lie, in how many folders, and how many files of one are looked at before it is passed over.
@@ -94,8 +92,7 @@ def split_of(path: Path, folder: Path) -> str:
     """The split that the innermost folder, from `folder` up to `path`, is called, as in "valid", "testset" or
     "Training_data"; "" where none is."""
     names = (path.resolve().name, *folder.relative_to(path).parts)
-    found = (SPLITS.get(_DATA.sub("", name.lower())) for name in reversed(names))
-    return next((split for split in found if split), "")
+    return next((split for name in reversed(names) if (split := split_of_folder(name))), "")
 
 
 class PictureFolders:

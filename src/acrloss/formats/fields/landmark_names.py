@@ -68,7 +68,7 @@ class LandmarkNames:
         canonical = [_canonical(name) for name in names]
         if len(set(canonical)) != len(canonical):
             twice = next(name for i, name in enumerate(canonical) if name in canonical[:i])
-            raise ValueError(f"two landmarks are named {twice!r}")
+            raise ValueError(f"two landmarks are named {twice!r}; if they are of two faces, give each face its group")
         unknown = next((name for name in canonical if name not in self.places), None)
         if unknown is not None:
             raise ValueError(f"unknown landmark name {unknown!r}")

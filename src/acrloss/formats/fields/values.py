@@ -35,6 +35,15 @@ def numbers(values: object, what: str) -> NDArray[np.float64]:
     return np.array(found, dtype=np.float64)
 
 
+def size_of(width: object, height: object) -> tuple[float, float] | None:
+    """The width and height of an image as a file states them, as numbers or texts; None where it states none."""
+    try:
+        x, y = numbers([width, height], "size").tolist()
+    except ValueError:
+        return None
+    return (x, y) if x > 0 and y > 0 else None
+
+
 def text(value: object, what: str) -> str:
     """A text of one line that is not empty.
 
