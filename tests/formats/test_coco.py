@@ -11,6 +11,7 @@ from acrloss.formats import Face
 from acrloss.formats.coco import read_faces, recognises, write_faces
 from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
+from format_fakes import coco_roboflow
 
 FACE = {"id": 3, "name": "face", "supercategory": "person", "keypoints": ["eye", "nose", "chin"], "skeleton": [[1, 2]]}
 CAR = {"id": 1, "name": "car"}
@@ -201,3 +202,40 @@ def test_written_file_is_coco(tmp_path: Path) -> None:
     assert "bbox" not in row
     assert row["area"] == 400
     assert row["attributes"] == {"split": "my own"}
+
+
+def test_exports_of_roboflow(tmp_path: Path) -> None:
+    faces, skipped = faces_of(coco_roboflow(tmp_path))
+    assert skipped == []
+    assert [face.split for face in faces] == ["test", "train", "val"]
+    name = "a_jpg.rf.21d9ecc535939df6226dbf15204e64a1.jpg"
+    assert [face.image for face in faces] == [str(tmp_path / part / name) for part in ("test", "train", "valid")]
+    for face in faces:
+        np.testing.assert_array_equal(face.landmarks, [[80, 50], [120, 50], [np.nan, np.nan]])
+        assert face.box == (59.5, 19.5, 139.5, 79.5)
+    # One of them, as a folder and as a file.
+    for part in (tmp_path / "valid", tmp_path / "valid/_annotations.coco.json"):
+        (face,), _ = faces_of(part)
+        assert face.split == "val"
+
+
+def test_files_in_subfolders_must_agree(tmp_path: Path) -> None:
+    write(tmp_path / "b/faces.json", annotation())
+    write(tmp_path / "a/faces.json", annotation())
+    write(tmp_path / "a/person_keypoints.json", annotation())
+    (tmp_path / "a/results.json").write_text("[]")
+    faces, skipped = faces_of(tmp_path)
+    assert skipped == []
+    assert [Path(face.where.partition(": ")[0]) for face in faces] == [
+        tmp_path / "a/person_keypoints.json",
+        tmp_path / "b/faces.json",
+    ]
+    # A file directly in the folder is the data set.
+    write(tmp_path / "faces.json", annotation())
+    assert len(faces_of(tmp_path)[0]) == 1
+    (tmp_path / "faces.json").unlink()
+    other = FACE | {"keypoints": ["nose", "eye", "chin"]}
+    path = write(tmp_path / "b/faces.json", annotation(), categories=[other])
+    with pytest.raises(DataError, match=r"b/faces\.json: its keypoints are not named as in .*a/person_keypoints\.json"):
+        faces_of(tmp_path)
+    assert len(faces_of(path)[0]) == 1

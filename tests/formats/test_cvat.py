@@ -12,6 +12,7 @@ from acrloss.formats.cvat import read_faces, recognises
 from acrloss.formats.cvat_writer import write_faces
 from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme
+from format_fakes import cvat_jobs
 
 # As CVAT exports a task: labels of a skeleton and its points, then images.
 HEAD = """<?xml version="1.0" encoding="utf-8"?>
@@ -253,3 +254,17 @@ def test_written_file_has_what_cvat_needs(tmp_path: Path) -> None:
     assert skeleton.findtext("attribute") == "Ann & Bob"
     assert image[1].get("group_id") == skeleton.get("group_id") == "1"
     assert (image[1].get("xtl"), image[1].get("ybr")) == ("0.5", "8.5")
+
+
+def test_exports_of_several_jobs(tmp_path: Path) -> None:
+    folder = cvat_jobs(tmp_path)
+    notes: list[Note] = []
+    faces = list(read_faces(folder, notes))
+    assert notes == []
+    assert [face.image for face in faces] == [str(folder / job / "images/a.jpg") for job in ("job_1", "job_2")]
+    for face in faces:
+        np.testing.assert_allclose(face.landmarks, [[80.0, 50.0], [120.0, 50.0], [99.5, 69.5]])
+        assert face.split == ""
+    # A folder's name tells the split where the file does not.
+    (folder / "job_2").rename(folder / "test")
+    assert [face.split for face in read_faces(folder, notes)] == ["", "test"]

@@ -230,3 +230,45 @@ def test_300w_as_it_is_read_without_options() -> None:
     assert Counter(faces.splits) == {"train": 2012, "test": 558}
     assert {tag: len(faces.subset(tag)) for tag in faces.subset_names} == {"challenging": 4, "common": 554, "full": 558}
     assert "challenging 4 of the official 135, common 554, full 558 of the official 689" in faces.summary()
+
+
+def test_images_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    """All in folders of the usual names; a folder further away does not count where a nearer one has the image."""
+    places = {
+        "annot/a.pts": "image/a.png",
+        "b.pts": "imgs/b.jpg",
+        "labels/train/c.pts": "Images/train/c.jpg",
+        "labels/train/deep/d.pts": "Images/train/deep/d.jpg",
+        "x/test/points/e.pts": "x/test/pictures/E.jpg",
+    }
+    root = folder_with(tmp_path, *places, *places.values(), "image/c.jpg", "Images/train/a.png")
+    faces, skipped = faces_of(root)
+    assert skipped == []
+    assert {face.where: face.image for face in faces} == {
+        str(root / where): str(root / image) for where, image in places.items()
+    }
+    assert {face.where.rpartition("/")[2]: face.split for face in faces} == {
+        "a.pts": "",
+        "b.pts": "",
+        "c.pts": "train",
+        "d.pts": "train",
+        "e.pts": "test",
+    }
+    # Of a folder of annotations that is given itself the images are beside it.
+    (face,), _ = faces_of(root / "annot")
+    assert Path(face.image).resolve() == root / "image/a.png"
+
+
+def test_images_in_a_folder_that_is_named(tmp_path: Path) -> None:
+    root = folder_with(tmp_path, "points/train/a.pts", "points/b.pts", "photographs/train/a.jpg", "photographs/b.jpg")
+    faces, skipped = faces_of(root)
+    assert faces == []
+    assert len(skipped) == 2
+    notes: list[Note] = []
+    faces = list(read_faces(root / "points", notes, images=str(root / "photographs")))
+    assert notes == []
+    assert [face.image for face in faces] == [str(root / "photographs/b.jpg"), str(root / "photographs/train/a.jpg")]
+    # All images in one folder.
+    (root / "photographs/train/a.jpg").rename(root / "photographs/a.jpg")
+    faces = list(read_faces(root / "points", notes, images=str(root / "photographs")))
+    assert [face.image for face in faces] == [str(root / "photographs/b.jpg"), str(root / "photographs/a.jpg")]

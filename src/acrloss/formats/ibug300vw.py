@@ -124,7 +124,7 @@ def _protocol(path: Path, folder: Path, video: str) -> tuple[str, frozenset[str]
 
 
 FORMAT = Format(
-    title="[300-VW](300vw.md)",
+    title="[300-VW](ibug300vw.md)",
     looks_like="a folder for each video with `annot` of .pts files and the extracted frames",
     recognises=recognises,
     read=read_faces,

@@ -135,7 +135,7 @@ def _pixels(file: Path, marks: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 FORMAT = Format(
-    title="[300W-LP and AFLW2000-3D](300wlp.md)",
+    title="[300W-LP and AFLW2000-3D](w300lp.md)",
     looks_like="`.mat` files beside the images, and a folder `landmarks`",
     recognises=recognises,
     read=read_faces,

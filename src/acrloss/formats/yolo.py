@@ -31,7 +31,7 @@ from acrloss.formats.containers.plain_file import read_bounded, read_lines
 from acrloss.formats.containers.yaml_mapping import load_yaml
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.boxes import boxes_of_all
-from acrloss.formats.fields.folders import PictureFolders, walk
+from acrloss.formats.fields.folders import PictureFolders, Pictures, walk
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import numbers, text
 from acrloss.formats.format import Format
@@ -45,6 +45,8 @@ _SHAPE = re.compile(rb"^kpt_shape[ \t]*:", re.MULTILINE)
 _SPLITS = {"train": "train", "val": "val", "test": "test", "unsplit": ""}
 _MAX_YAML, _MAX_LABELS, _MAX_LIST = 200_000, 10_000_000, 500_000_000
 _MAX_LANDMARKS = 10_000
+# How deep label files lie below the folder of a split; a place that a file names may lead anywhere.
+_DEPTH = 3
 # Further outside than one image size no landmark lies; numbers beyond are pixels.
 _SHARES = (-1.0, 2.0)
 # Ultralytics drops whole label files with numbers that are further outside.
@@ -209,9 +211,8 @@ def _in_folder(folder: Path, notes: list[Note]) -> Iterator[tuple[Path, str]]:
     if apart:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     labels = Path(*parts)
-    pictures = PictureFolders()
-    for place, names in walk(labels) if labels.is_dir() else ():
-        beside = pictures[folder / place.relative_to(labels)]
+    for place, names in walk(labels, _DEPTH) if labels.is_dir() else ():
+        beside = PictureFolders()[folder / place.relative_to(labels)] if apart else Pictures(place, names)
         for name in names:
             stem, suffix = os.path.splitext(name)  # noqa: PTH122 (pathlib is ten times slower here)
             if suffix.lower() != ".txt":

@@ -21,7 +21,7 @@ def read_bounded(file: Path, most: int, what: str) -> bytes:
         if status.st_size > most:
             raise DataError(f"{file}: {status.st_size} bytes is too large for {what} (at most {most})")
         with file.open("rb") as content:
-            return content.read(most)
+            return content.read(status.st_size)
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise

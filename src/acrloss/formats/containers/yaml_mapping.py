@@ -9,12 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from acrloss.errors import DataError
 from acrloss.formats.containers.plain_file import read_bounded
 
 _MAX_BYTES = 200_000
+# PyYAML takes minutes over thousands of open brackets.
+_MAX_DEPTH = 100
 
 
 class _Loader(yaml.BaseLoader):
@@ -35,6 +38,8 @@ def load_yaml(file: Path) -> dict[str, Any]:
         DataError: too large, not YAML, with aliases, nested too deep, or no mapping; the message names file and line.
     """
     content = read_bounded(file, _MAX_BYTES, "a YAML file that describes a data set")
+    if _depth(content) > _MAX_DEPTH:
+        raise DataError(f"{file}: not a YAML file that can be read: nested too deep")
     try:
         values = yaml.load(content, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -47,3 +52,10 @@ def load_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DataError(f"{file}: expected keys such as kpt_shape, got {type(values).__name__}")
     return {str(key): value for key, value in values.items()}
+
+
+def _depth(content: bytes) -> int:
+    """How many brackets are open at once, wherever they stand."""
+    codes = np.frombuffer(content, np.uint8)
+    opened, closed = np.isin(codes, tuple(b"[{")), np.isin(codes, tuple(b"]}"))
+    return int(np.cumsum(opened.astype(np.int64) - closed).max(initial=0))
