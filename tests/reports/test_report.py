@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from acrloss.errors import DataError
 from acrloss.images.encode import encode_png
-from acrloss.reports.page import ReportContent, render_report, write_report
+from acrloss.reports.page import Gallery, ReportContent, render_report, write_report
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" <img src=x onerror=alert(1)> {{ 7 * 7 }}"
 VOID = {"meta", "link", "img", "br"}
@@ -139,6 +140,52 @@ def test_figures_share_a_row_only_in_pairs() -> None:
     assert layouts(square, wide, square, square, square) == ["single", "wide", "half", "half", "single"]
 
 
+def plain(colour: tuple[int, int, int]) -> bytes:
+    """A JPEG of 200 x 200 px of one RGB colour."""
+    return bytes(cv2.imencode(".jpg", np.full((200, 200, 3), colour[::-1], np.uint8))[1])
+
+
+FULL = replace(
+    CONTENT,
+    warnings=["VALIDATION, NOT TEST"],
+    facts=[("Data", ["", ""], [["trained on", "1 face"]])],
+    links=[("All faces", "faces.csv"), ("Check", "../check%20it/check.html")],
+    galleries=[Gallery("Worst faces", [("6 %", plain((255, 0, 0))), ("5 %", plain((0, 200, 0)))])],
+    lists=[("All of them", ["", "image"], [["1", "a.jpg"]])],
+)
+
+
+def test_what_a_page_can_hold_is_on_it_and_leads_nowhere_else() -> None:
+    html = render_report(FULL)
+    page = Page(html)
+    for text in ("VALIDATION, NOT TEST", "trained on", "1 face", "All faces", "Worst faces", "6 %", "a.jpg"):
+        assert text in page.texts, text
+    assert not page.of("script")
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for attributes in page.of("a"):
+        target = str(attributes["href"])
+        if target.startswith("#"):
+            assert target[1:] in ids
+        else:
+            assert target in ("faces.csv", "../check%20it/check.html")
+    for image in page.of("img"):
+        assert str(image["src"]).startswith("data:image/")
+    # The empty header of the facts is not shown; the list is folded.
+    assert len(page.of("thead")) == len(page.of("table")) - 1
+    assert page.open == []
+    assert html.index("<details") < html.index("a.jpg")
+
+
+def test_intervals_stand_below_their_figures() -> None:
+    rows = [["run", "3.98 [3.85, 4.12]", "+0.15 [-1.45, +1.75]", "a [b]"]]
+    html = render_report(replace(CONTENT, tables=[("t", ["", "NME", "difference", "name"], rows)]))
+    assert '3.98 <span class="interval">[3.85, 4.12]</span>' in html
+    assert '+0.15 <span class="interval">[-1.45, +1.75]</span>' in html
+    assert "<td>a [b]</td>" in html
+    assert [cell.get("class") for cell in Page(html).of("th")] == [None, "number", "number", None]
+
+
 def test_an_empty_report_is_a_page() -> None:
     page = Page(render_report(ReportContent(title="t", headline="h")))
     assert "h" in page.texts
@@ -158,21 +205,55 @@ def test_wrong_content_is_explained(tmp_path: Path) -> None:
         write_report(tmp_path / "file", CONTENT)
 
 
-@pytest.mark.parametrize(("name", "width", "scheme"), [("desktop", 1200, 1), ("phone", 500, 1), ("dark", 1200, 0)])
-def test_a_browser_shows_the_page(tmp_path: Path, name: str, width: int, scheme: int) -> None:
+def shot(page: Path, width: int, scheme: int = 1, anchor: str = "") -> NDArray[np.uint8]:
+    """What a browser shows of the page's first 1400 px; scheme 0 is dark."""
     browser = shutil.which("chromium")
     if browser is None:
         pytest.skip("no chromium on this machine to render the page with")
-    page = write_report(tmp_path, CONTENT)
-    shot = tmp_path / "page.png"
+    file = page.with_suffix(".png")
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     flags += "--disable-component-update --disable-sync --hide-scrollbars"
-    command = [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1400"]
-    command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={shot}", page.as_uri()]
+    command = [browser, *flags.split(), f"--user-data-dir={page.parent / 'profile'}", f"--window-size={width},1400"]
+    command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={file}", page.as_uri() + anchor]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    image = cv2.imread(str(shot), cv2.IMREAD_COLOR)
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     assert image is not None
     assert image.shape == (1400, width, 3)
+    return np.asarray(image, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_a_picture_is_enlarged_by_its_link_alone(tmp_path: Path, width: int) -> None:
+    page = write_report(tmp_path, FULL)
+    image = shot(page, width, anchor="#picture-1-1").astype(int)
+    red = (image[..., 2] > 200) & (image[..., 1] < 60)
+    # It fills the window as far as a square can, and everything else is behind it.
+    assert red.sum() > 0.8 * min(0.96 * width, 0.86 * 1400) ** 2
+    rows, columns = np.nonzero(red)
+    assert abs(columns.mean() - width / 2) < 5
+    assert abs(rows.mean() - 700) < 40
+    assert np.median(image[:40]) < 60
+    small = shot(page, width).astype(int)
+    assert (((small[..., 2] > 200) & (small[..., 1] < 60)).sum()) < 0.1 * red.sum()
+
+
+def test_a_table_that_goes_on_has_a_shadow_where_it_does(tmp_path: Path) -> None:
+    columns = 14
+    table = ("t", ["run", *(f"figure {i}" for i in range(columns))], [["a", *["1.00"] * columns]] * 4)
+    content = replace(CONTENT, figures=[], highlights=[])
+    wide = shot(write_report(tmp_path / "wide", replace(content, tables=[table])), 500)
+    short = (table[0], table[1][:3], [row[:3] for row in table[2]])
+    narrow = shot(write_report(tmp_path / "narrow", replace(content, tables=[short])), 500)
+    # Between the last figure that is seen and the edge of the card, over the rows of the table.
+    edge = [image[330:440, 474:484].astype(float).mean() for image in (wide, narrow)]
+    left = [image[330:440, 20:24].astype(float).mean() for image in (wide, narrow)]
+    assert edge[0] < edge[1] - 15
+    assert left[0] == pytest.approx(left[1], abs=3)
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), [("desktop", 1200, 1), ("phone", 500, 1), ("dark", 1200, 0)])
+def test_a_browser_shows_the_page(tmp_path: Path, name: str, width: int, scheme: int) -> None:
+    image = shot(write_report(tmp_path, CONTENT), width, scheme)
     level = image.mean(axis=2)
     assert level.std() > 10, "the page is not blank"
     background = float(np.median(level))
