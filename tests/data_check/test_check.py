@@ -1,6 +1,7 @@
 """Faults put into good data are found, and good data has none."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ from acrloss.data_check.check import check_data, find_problems
 from acrloss.data_check.findings import KINDS, DataCheck, summary_rows
 from acrloss.formats import read_annotations
 from acrloss.formats.synthetic import generate
+from acrloss.notes import Note
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
 from real_data import FACES_300W, FACES_YTF68, needs_300w, needs_ytf68
 
@@ -187,7 +189,7 @@ def test_wrong_and_unknown_flip_pairs(pictures: list[str]) -> None:
 def test_too_few_faces_are_said_to_be(pictures: list[str]) -> None:
     checked = find_problems(faces_of(pictures).select(np.arange(10)))
     assert "shapes were not judged: 10 complete faces" in checked.notes[0]
-    assert summary_rows(checked) == [("nothing to report", "0", "")]
+    assert summary_rows(checked, SCHEME) == [("nothing to report", "0", "")]
 
 
 def test_annotations_without_pictures(pictures: list[str]) -> None:
@@ -217,12 +219,67 @@ def test_page_and_report(pictures: list[str], tmp_path: Path) -> None:
     report = json.loads((tmp_path / "out" / "check.json").read_text())
     assert len(report["findings"]) == len(checked.findings)
     assert [KINDS[kind][0] in text for kind in ("swap", "split leak", "annotated twice")] == [True] * 3
-    assert text.count("<img") == len(set(kinds(checked)) - {"unreadable", "left out", "person leak"})
+    # A section for each kind that has pictures, two pictures for a pair.
+    pictured = {kind: count for kind, count in kinds(checked).items() if kind not in ("left out", "person leak")}
+    assert text.count('<div class="gallery">') == len(pictured)
+    assert text.count("<img") == sum(count * (2 if kind == "split leak" else 1) for kind, count in pictured.items())
+    (swap_section,) = re.findall(r"<h2>Left and right swapped \(1\)</h2>.*?</section>", text, re.DOTALL)
+    assert "1. 011.png\nleft and right look swapped for all landmarks" in swap_section
     swap = next(finding for finding in report["findings"] if finding["kind"] == "swap")
     assert swap["faces"] == [11]
     assert swap["images"] == [images[11]]
     assert report["splits"] == {"train": 60, "test": 20}
-    assert summary_rows(checked)[0][0] == "pictures in two splits"
+    assert summary_rows(checked, SCHEME)[0][0] == "pictures in two splits"
+
+
+def test_captions_do_not_depend_on_what_files_are_called(pictures: list[str], tmp_path: Path) -> None:
+    images = list(pictures)
+    images[11] = str(tmp_path / "a: b: c.png")
+    Path(images[11]).write_bytes(Path(pictures[11]).read_bytes())
+    landmarks = faces_of(images).landmarks.copy()
+    landmarks[11] = landmarks[11][FLIP]
+    checked, page = check_data(faces_of(images, landmarks=landmarks), tmp_path / "out")
+    (swap,) = checked.of_kind("swap")
+    assert swap.message.endswith("a: b: c.png: left and right look swapped for all landmarks")
+    assert swap.what == "left and right look swapped for all landmarks"
+    assert "1. a: b: c.png\nleft and right look swapped for all landmarks" in page.read_text()
+
+
+def test_notes_of_the_reader_and_points_of_one_place_at_any_number_of_faces(
+    pictures: list[str], tmp_path: Path
+) -> None:
+    faces = faces_of(pictures).select([0, 1, 2])
+    landmarks = faces.landmarks.copy()
+    landmarks[1, 5:15] = (30, 40)
+    notes = [
+        Note("changed", "scaled to its image's size", "a.json", "the file says 9 x 9"),
+        Note("left out", "", "b", "c"),
+    ]
+    faces = Annotations.create(faces.images, landmarks, SCHEME, notes=notes)
+    checked, page = check_data(faces, tmp_path)
+    (changed,) = checked.of_kind("changed")
+    assert changed.message == "changed: a.json: the file says 9 x 9"
+    (point,) = checked.of_kind("one point")
+    assert (point.faces, point.landmarks) == ((1,), tuple(range(5, 15)))
+    assert point.message.endswith("001.png: 10 landmarks at (30, 40)")
+    text = page.read_text()
+    assert "1. 001.png\n10 landmarks at (30, 40)" in text
+    assert text.count("<img") == 1
+
+
+def test_objects_are_not_called_faces(pictures: list[str], tmp_path: Path) -> None:
+    dots = Scheme("dots", 68, tuple(FLIP), noun="beetle")
+    landmarks = faces_of(pictures).landmarks.copy()
+    landmarks[20, 33] += (25, 0)
+    landmarks[50] = 80
+    images = [*pictures[:-1], pictures[0]]
+    landmarks[79] = landmarks[0] + 1
+    checked, page = check_data(faces_of(images, landmarks=landmarks, scheme=dots, persons=None), tmp_path)
+    assert {"landmark", "shape", "annotated twice"} <= set(kinds(checked))
+    text = re.sub(r"<style>.*?</style>|base64,[^\"]*", "", page.read_text(), flags=re.DOTALL)
+    assert "findings in 80 beetles" in text
+    assert "beetles annotated twice" in text
+    assert re.search(r"\bfaces?\b", text) is None
 
 
 @needs_ytf68

@@ -83,7 +83,7 @@ def test_training_facts_that_are_none_are_left_away(content: str, tmp_path: Path
 )
 def test_times_are_in_units_that_one_can_read(seconds: float, text: str, faces: Annotations) -> None:
     training = TrainingFacts(train=1, val=0, held_out=False, seconds=seconds)
-    rows = dict(map(tuple, data_table(shifted(faces), None, training, [], None)[2]))  # type: ignore[arg-type]
+    rows = {row[0]: row[1] for row in data_table(shifted(faces), None, training, [], None)[2]}
     assert rows["time of training"] == text
     assert rows["epoch chosen by"] == "none: the last epoch"
 

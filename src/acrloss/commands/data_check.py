@@ -26,9 +26,10 @@ def run(parsed: Any) -> None:
         notes.print(note, markup=False, soft_wrap=True)
     rows = [
         (title, worst if len(worst) <= _WIDTH else f"{worst[: _WIDTH - 3]}...", count)
-        for title, count, worst in summary_rows(checked)
+        for title, count, worst in summary_rows(checked, annotations.scheme)
     ]
-    caption = f"{len(checked.findings)} findings in {len(annotations)} faces"
+    count = len(checked.findings)
+    caption = f"{count:,} finding{'' if count == 1 else 's'} in {annotations.scheme.count(len(annotations))}"
     print_table(caption, ("finding", "worst", "count"), rows, words=2)
     list_notes(annotations, Path(values.output))
     results_in(page)

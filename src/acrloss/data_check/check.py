@@ -6,7 +6,7 @@ import json
 import os.path
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from acrloss.data_check.faces import (
     find_outside,
     find_person_leaks,
 )
-from acrloss.data_check.findings import KINDS, DataCheck, Finding, Look
-from acrloss.data_check.page import build_page, draw_sheet
+from acrloss.data_check.findings import KINDS, DataCheck, Finding, Look, worded
+from acrloss.data_check.page import build_page, draw_gallery
 from acrloss.data_check.pictures import find_same_pictures, look_at
 from acrloss.data_check.shapes import find_odd_shapes
 from acrloss.files import write_atomic
@@ -53,13 +53,13 @@ def check_data(
     """
     output = Path(output)
     checked = find_problems(annotations, progress=progress)
-    report = {**checked.facts, "notes": checked.notes, "findings": [asdict(finding) for finding in checked.findings]}
+    report = {**checked.facts, "notes": checked.notes, "findings": [finding.to_dict() for finding in checked.findings]}
     write_atomic(output / "check.json", json.dumps(report, indent=1) + "\n")
-    figures = []
+    galleries = []
     for kind in progress(list(KINDS), "drawing", len(KINDS)):
-        if picture := draw_sheet(annotations, checked.of_kind(kind)):
-            figures.append(picture)
-    return checked, write_report(output, build_page(annotations, checked, figures), name="check.html")
+        if gallery := draw_gallery(annotations, checked.of_kind(kind)):
+            galleries.append(gallery)
+    return checked, write_report(output, build_page(annotations, checked, galleries), name="check.html")
 
 
 def find_problems(
@@ -87,7 +87,11 @@ def find_problems(
         Finding("changed", float(note.count), note.line) for note in annotations.notes if note.kind != "left out"
     ]
     findings += [
-        Finding("unused split", float(count), f"{count} faces in {f'split {name!r}' if name else 'no split'}")
+        Finding(
+            "unused split",
+            float(count),
+            f"{annotations.scheme.count(count)} in {f'split {name!r}' if name else 'no split'}",
+        )
         for name, count in annotations.unused_splits().items()
     ]
     findings += find_same_pictures(annotations, references, faces_of, looks)
@@ -98,9 +102,12 @@ def find_problems(
     findings += find_far_boxes(annotations)
     notes: list[str] = []
     if without := sum(look is None for look in looks):
-        notes.append(f"{without} faces have annotations only: there are no pictures to look at")
+        notes.append(f"{annotations.scheme.count(without)} have annotations only: there are no pictures to look at")
     findings += find_odd_shapes(annotations, notes)
     order = {kind: i for i, kind in enumerate(KINDS)}
+    scheme = annotations.scheme
+    # What has no place may hold the names of files.
+    findings = [replace(f, what=worded(f.what, scheme)) if f.place and f.kind != "person leak" else f for f in findings]
     findings.sort(key=lambda finding: (order[finding.kind], -finding.severity))
     return DataCheck(_facts(annotations, looks), tuple(findings), tuple(notes))
 

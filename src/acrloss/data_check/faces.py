@@ -40,7 +40,7 @@ def find_person_leaks(annotations: Annotations) -> list[Finding]:
         if len(counts) > 1:
             where = ", ".join(f"{count} in {split}" for split, count in sorted(counts.items()))
             images = tuple(dict.fromkeys(annotations.images[face] for face in faces))
-            findings.append(Finding("person leak", float(len(faces)), f"{person}: {where}", images, tuple(faces)))
+            findings.append(Finding("person leak", float(len(faces)), where, images, tuple(faces), place=person))
     return findings
 
 
@@ -60,12 +60,20 @@ def find_annotated_twice(annotations: Annotations, faces_of: dict[int, list[int]
                 share = float(np.nanmean(apart)) / max(float(np.nanmax(sides[[first, second]])), 1e-9)
                 worst = int(np.nanargmax(apart))
                 whom = "person" if same_person else "face"
-                message = (
-                    f"{short_name(annotations.images[first])}: two annotations of one {whom}, {100 * share:.0f} % of "
+                what = (
+                    f"two annotations of one {whom}, {100 * share:.0f} % of "
                     f"the face apart on average, landmark {worst} by {apart[worst]:.1f} px"
                 )
                 findings.append(
-                    Finding("annotated twice", share, message, (annotations.images[first],), (first, second), (worst,))
+                    Finding(
+                        "annotated twice",
+                        share,
+                        what,
+                        (annotations.images[first],),
+                        (first, second),
+                        (worst,),
+                        short_name(annotations.images[first]),
+                    )
                 )
     return findings
 
@@ -82,9 +90,9 @@ def find_one_point(annotations: Annotations) -> list[Finding]:
         at = int(counts.argmax())
         share = counts[at] / len(marks)
         x, y = points[at].tolist()
-        message = f"{short_name(annotations.images[face])}: {counts[at]} landmarks at ({x:g}, {y:g})"
+        what, place = f"{counts[at]} landmarks at ({x:g}, {y:g})", short_name(annotations.images[face])
         members = tuple(known[which.reshape(-1) == at].tolist())
-        findings.append(Finding("one point", float(share), message, (annotations.images[face],), (face,), members))
+        findings.append(Finding("one point", float(share), what, (annotations.images[face],), (face,), members, place))
     return findings
 
 
@@ -100,17 +108,16 @@ def find_outside(annotations: Annotations, image_of: Sequence[int], looks: Seque
         beyond = np.maximum(-0.5 - marks, marks - (np.array(look[:2]) - 0.5)).max(axis=1)
         out = np.flatnonzero(np.nan_to_num(beyond) > 0)
         if out.size and (reach := float(beyond[out].max())) > _ROUNDING:
-            message = (
-                f"{short_name(annotations.images[face])}: {len(out)} landmarks up to {reach:.1f} px outside the image"
-            )
+            what = f"{len(out)} landmarks up to {reach:.1f} px outside the image"
             findings.append(
                 Finding(
                     "outside",
                     reach / max(float(sides[face]), 1e-9),
-                    message,
+                    what,
                     (annotations.images[face],),
                     (face,),
                     tuple(out.tolist()),
+                    short_name(annotations.images[face]),
                 )
             )
     return findings
@@ -124,7 +131,9 @@ def find_far_boxes(annotations: Annotations) -> list[Finding]:
             and np.isfinite(tight).all()
             and (shared := float(overlap(box, tight))) < _BOX_OVERLAP
         ):
-            name = short_name(annotations.images[face])
-            message = f"{name}: its box and its landmarks overlap by {100 * shared:.0f} %"
-            findings.append(Finding("box", 1 - shared, message, (annotations.images[face],), (face,)))
+            what, place = (
+                f"its box and its landmarks overlap by {100 * shared:.0f} %",
+                short_name(annotations.images[face]),
+            )
+            findings.append(Finding("box", 1 - shared, what, (annotations.images[face],), (face,), place=place))
     return findings

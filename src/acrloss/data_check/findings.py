@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from acrloss.data_check.duplicates import Fingerprint
+from acrloss.schemes import Scheme
 
 KINDS = {
     "unreadable": ("unreadable images", "The file cannot be decoded to its end."),
@@ -44,18 +46,36 @@ class Finding:
     Attributes:
         kind: one of `KINDS`.
         severity: larger is worse; comparable within a kind.
-        message: what is wrong, in one line.
+        what: what is wrong, in one line.
         images: references of the pictures concerned.
         faces: their positions in the annotations.
         landmarks: those at fault, where that is known.
+        place: the picture or person that `what` is about, where it does not say so itself.
     """
 
     kind: str
     severity: float
-    message: str
+    what: str
     images: tuple[str, ...] = ()
     faces: tuple[int, ...] = ()
     landmarks: tuple[int, ...] = ()
+    place: str = ""
+
+    @property
+    def message(self) -> str:
+        """Place and fault, in one line."""
+        return f"{self.place}: {self.what}" if self.place else self.what
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding in plain types, for JSON."""
+        return {
+            "kind": self.kind,
+            "severity": self.severity,
+            "message": self.message,
+            "images": list(self.images),
+            "faces": list(self.faces),
+            "landmarks": list(self.landmarks),
+        }
 
 
 @dataclass(frozen=True)
@@ -86,11 +106,16 @@ def short_name(reference: str) -> str:
     return "/".join(Path(reference).parts[-3:]) if "://" not in reference else reference
 
 
-def summary_rows(checked: DataCheck) -> list[tuple[str, str, str]]:
+def worded(text: str, scheme: Scheme) -> str:
+    """Our own words about faces as words about what these are."""
+    return text if scheme.called == "face" else re.sub(r"\bface(s?)\b", rf"{scheme.called}\1", text)
+
+
+def summary_rows(checked: DataCheck, scheme: Scheme) -> list[tuple[str, str, str]]:
     """(title, count, worst) of every kind that was found, or one row that says that nothing was."""
     rows = []
     for kind, (title, _) in KINDS.items():
         found = checked.of_kind(kind)
         if found:
-            rows.append((title, f"{len(found)}", found[0].message))
+            rows.append((worded(title, scheme), f"{len(found):,}", found[0].message))
     return rows or [("nothing to report", "0", "")]

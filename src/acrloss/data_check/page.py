@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,20 +10,20 @@ import numpy as np
 from acrloss.annotations import Annotations
 from acrloss.arrays import Image
 from acrloss.crops.crop import apply_matrix
-from acrloss.data_check.findings import KINDS, DataCheck, Finding, summary_rows
+from acrloss.data_check.findings import KINDS, DataCheck, Finding, summary_rows, worded
 from acrloss.errors import DataError
-from acrloss.figures.draw import contact_sheet, draw_landmarks, face_tile
+from acrloss.figures.draw import draw_landmarks, face_tile
 from acrloss.images import read_image
 from acrloss.images.encode import encode_jpeg
-from acrloss.reports.page import ReportContent
+from acrloss.reports.page import Gallery, ReportContent
 
 _PICTURED = 24
+_TILE = 480
 
 
-def draw_sheet(annotations: Annotations, findings: Sequence[Finding]) -> tuple[str, bytes] | None:
-    """The worst findings of a kind drawn, with their caption; None where there is nothing to draw."""
-    pictures: list[Image] = []
-    captions: list[str] = []
+def draw_gallery(annotations: Annotations, findings: Sequence[Finding]) -> Gallery | None:
+    """The worst findings of a kind drawn; None where there is nothing to draw."""
+    pictures: list[tuple[str, bytes]] = []
     shown = 0
     for finding in findings:
         try:
@@ -34,19 +33,17 @@ def draw_sheet(annotations: Annotations, findings: Sequence[Finding]) -> tuple[s
         if len(pictures) + len(drawn) > _PICTURED:
             break
         shown += bool(drawn)
-        pictures += [picture for picture, _ in drawn]
-        captions += [f"{shown}. {caption}" for _, caption in drawn]
+        pictures += [(f"{shown}. {caption}", encode_jpeg(picture, 85)) for picture, caption in drawn]
     if not pictures:
         return None
-    title, meaning = KINDS[findings[0].kind]
-    count = f"{len(findings)}" if shown == len(findings) else f"worst {shown} of {len(findings)}"
-    sheet = contact_sheet(pictures, captions, columns=4, tile=300)
-    return f"{title[0].upper()}{title[1:]} ({count}). {meaning}", encode_jpeg(sheet, 85)
+    title, meaning = (worded(text, annotations.scheme) for text in KINDS[findings[0].kind])
+    count = f"{len(findings):,}" if shown == len(findings) else f"worst {shown} of {len(findings):,}"
+    return Gallery(f"{title[0].upper()}{title[1:]} ({count})", pictures, meaning)
 
 
 def _draw(annotations: Annotations, finding: Finding) -> list[tuple[Image, str]]:
     """The pictures of a finding with their captions."""
-    if finding.kind in ("unreadable", "left out", "person leak", "flip"):
+    if not finding.faces or finding.kind in ("unreadable", "person leak"):
         return []
     if finding.kind in ("split leak", "duplicate"):
         # One face of each of two pictures, from different splits if there are such.
@@ -55,11 +52,11 @@ def _draw(annotations: Annotations, finding: Finding) -> list[tuple[Image, str]]
         pair = list((by_split if len(by_split) > 1 else by_image).values())[::-1][:2]
         return [(_tile(annotations, face), _pair_caption(annotations, face)) for face in pair]
     face = finding.faces[0]
-    name, _, what = finding.message.partition(": ")
-    caption = "\n".join([Path(name).name, *textwrap.wrap(what, 30)[:3]])
+    caption = f"{Path(finding.place).name}\n{finding.what}"
     if finding.kind == "annotated twice":
         return [(_tile(annotations, finding.faces[1], reference=face), caption)]
-    return [(_tile(annotations, face, at_fault=finding.landmarks if finding.kind == "landmark" else ()), caption)]
+    at_fault = finding.landmarks if finding.kind in ("landmark", "one point") else ()
+    return [(_tile(annotations, face, at_fault=at_fault), caption)]
 
 
 def _pair_caption(annotations: Annotations, face: int) -> str:
@@ -69,7 +66,7 @@ def _pair_caption(annotations: Annotations, face: int) -> str:
 def _tile(annotations: Annotations, face: int, reference: int | None = None, at_fault: Sequence[int] = ()) -> Image:
     marks = annotations.landmarks[face]
     around = marks if reference is None else np.concatenate([marks, annotations.landmarks[reference]])
-    tile, matrix = face_tile(read_image(annotations.images[face]), around, 400)
+    tile, matrix = face_tile(read_image(annotations.images[face]), around, _TILE)
     values = None
     if at_fault:
         values = np.zeros(len(marks))
@@ -85,44 +82,53 @@ def _tile(annotations: Annotations, face: int, reference: int | None = None, at_
     )
 
 
-def build_page(annotations: Annotations, checked: DataCheck, figures: Sequence[tuple[str, bytes]]) -> ReportContent:
-    facts = checked.facts
+def build_page(annotations: Annotations, checked: DataCheck, galleries: Sequence[Gallery]) -> ReportContent:
+    facts, scheme = checked.facts, annotations.scheme
+    called = scheme.called
+    faces, count = scheme.count(facts["faces"]), len(checked.findings)
     size = facts["face_size"]
     sizes = [
         (title, *(f"{facts[key][name]:.0f}" if facts[key] else "-" for name in ("min", "median", "max")))
         for title, key in (
             ("image width (px)", "image_width"),
             ("image height (px)", "image_height"),
-            ("face: longer side of the landmark box (px)", "face_size"),
+            (f"{called}: longer side of the landmark box (px)", "face_size"),
         )
     ]
-    parts = [(name or "no split", f"{count}") for name, count in facts["splits"].items()]
-    parts += [(f"subset {name}", f"{count}") for name, count in facts["subsets"].items()]
+    parts = [(name or "no split", f"{number:,}") for name, number in facts["splits"].items()]
+    parts += [(f"subset {name}", f"{number:,}") for name, number in facts["subsets"].items()]
     details = []
     for kind, (title, meaning) in KINDS.items():
         if found := checked.of_kind(kind):
             lines = "\n".join(finding.message for finding in found[:1000])
-            details.append((f"{title} ({len(found)})", f"{meaning}\n\n{lines}"))
+            details.append((f"{worded(title, scheme)} ({len(found):,})", f"{worded(meaning, scheme)}\n\n{lines}"))
     if checked.notes:
         details.append(("Not checked", "\n".join(checked.notes)))
     return ReportContent(
         title=f"acrloss data check: {annotations.source}",
-        headline=f"{len(checked.findings)} findings in {facts['faces']} faces"
-        if checked.findings
-        else f"nothing to report in {facts['faces']} faces",
+        headline=f"{count:,} finding{'' if count == 1 else 's'} in {faces}"
+        if count
+        else f"nothing to report in {faces}",
         summary="Findings are things to look at, worst first; whether they are mistakes is for you to say. "
         "check.json beside this page lists all of them for programs.",
         highlights=[
-            (f"{facts['faces']}", "faces"),
-            (f"{facts['images']}", "images"),
-            (f"{size['median']:.0f} px" if size else "-", "median size of a face"),
-            (f"{len(checked.findings)}", "findings"),
+            (f"{facts['faces']:,}", f"{called}s"),
+            (f"{facts['images']:,}", "images"),
+            (
+                f"{size['median']:.0f} px" if size else "-",
+                f"median size of {'an' if called[0] in 'aeiou' else 'a'} {called}",
+            ),
+            (f"{count:,}", "findings"),
         ],
         tables=[
-            ("Findings, by what they do to a trained network", ("finding", "count", "worst"), summary_rows(checked)),
+            (
+                "Findings, by what they do to a trained network",
+                ("finding", "count", "worst"),
+                summary_rows(checked, scheme),
+            ),
             ("Sizes", ("", "smallest", "median", "largest"), sizes),
-            ("Faces", ("part", "faces"), parts),
+            (f"{called.capitalize()}s", ("part", f"{called}s"), parts),
         ],
-        figures=figures,
+        galleries=galleries,
         details=details,
     )

@@ -56,9 +56,9 @@ def find_odd_shapes(annotations: Annotations, notes: list[str]) -> list[Finding]
         for face in np.flatnonzero((gain > _SWAP_GAIN) & ordinary).tolist():
             swapped[face] = groups[which[face]]
             part = "all landmarks" if which[face] == 0 else f"landmarks {_ranges(swapped[face])}"
-            message = f"{short_name(annotations.images[face])}: left and right look swapped for {part}"
+            what, place = f"left and right look swapped for {part}", short_name(annotations.images[face])
             findings.append(
-                Finding("swap", float(gain[face]), message, (annotations.images[face],), (face,), swapped[face])
+                Finding("swap", float(gain[face]), what, (annotations.images[face],), (face,), swapped[face], place)
             )
     length, surprise = judge.jumps(landmarks)
     out_of_place = robust_z(surprise.max(axis=1))
@@ -67,20 +67,20 @@ def find_odd_shapes(annotations: Annotations, notes: list[str]) -> list[Finding]
         if face in swapped:
             continue
         if np.isinf(distance[face]):
-            message = f"{name}: all landmarks lie on one point"
-            findings.append(Finding("shape", 1e9, message, images, (face,)))
+            what = "all landmarks lie on one point"
+            findings.append(Finding("shape", 1e9, what, images, (face,), place=name))
             continue
         if unusual[face] > SHAPE_Z:
             times = distance[face] / float(np.median(distance))
-            message = f"{name}: {times:.1f} times as far from the mean shape as the median face"
-            findings.append(Finding("shape", float(unusual[face]), message, images, (face,)))
+            what = f"{times:.1f} times as far from the mean shape as the median face"
+            findings.append(Finding("shape", float(unusual[face]), what, images, (face,), place=name))
         if out_of_place[face] > LANDMARK_Z:
             worst = int(surprise[face].argmax())
-            message = (
-                f"{name}: landmark {worst} is out of place by {100 * length[face, worst]:.0f} % of the face's size "
+            what = (
+                f"landmark {worst} is out of place by {100 * length[face, worst]:.0f} % of the face's size "
                 f"({surprise[face, worst]:.0f} standard deviations)"
             )
-            findings.append(Finding("landmark", float(out_of_place[face]), message, images, (face,), (worst,)))
+            findings.append(Finding("landmark", float(out_of_place[face]), what, images, (face,), (worst,), name))
     return findings
 
 

@@ -26,10 +26,12 @@ class Gallery:
     Attributes:
         title: what they are.
         pictures: (caption, PNG or JPEG bytes).
+        meaning: a sentence on what they show.
     """
 
     title: str
     pictures: Sequence[tuple[str, bytes]]
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ def render_report(content: ReportContent) -> str:
     environment.tests["numeric"] = _is_numeric
     environment.filters["parts"] = _parts
     pictures = _pair([_picture(caption, data) for caption, data in content.figures])
-    galleries = [(one.title, [_picture(caption, data) for caption, data in one.pictures]) for one in content.galleries]
+    galleries = [
+        (one.title, one.meaning, [_picture(caption, data) for caption, data in one.pictures])
+        for one in content.galleries
+    ]
     return environment.get_template("report.html.j2").render(content=content, pictures=pictures, galleries=galleries)
 
 
