@@ -108,7 +108,10 @@ def short_name(reference: str) -> str:
 
 def worded(text: str, scheme: Scheme) -> str:
     """Our own words about faces as words about what these are."""
-    return text if scheme.called == "face" else re.sub(r"\bface(s?)\b", rf"{scheme.called}\1", text)
+    if scheme.called == "face":
+        return text
+    text = re.sub(r"\ba face\b", "an face", text) if scheme.called[0] in "aeiou" else text
+    return re.sub(r"\bface(s?)\b", lambda match: scheme.called + match[1], text)
 
 
 def summary_rows(checked: DataCheck, scheme: Scheme) -> list[tuple[str, str, str]]:

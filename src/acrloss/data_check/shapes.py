@@ -72,7 +72,7 @@ def find_odd_shapes(annotations: Annotations, notes: list[str]) -> list[Finding]
             continue
         if unusual[face] > SHAPE_Z:
             times = distance[face] / float(np.median(distance))
-            what = f"{times:.1f} times as far from the mean shape as the median face"
+            what = f"{times:,.1f} times as far from the mean shape as the median face"
             findings.append(Finding("shape", float(unusual[face]), what, images, (face,), place=name))
         if out_of_place[face] > LANDMARK_Z:
             worst = int(surprise[face].argmax())
