@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from matplotlib import pyplot, rcParams
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from acrloss.figures import errors as error_figures
@@ -67,6 +69,24 @@ def test_learning_curves_of_one_epoch_without_validation() -> None:
         learning.learning_curves([], normalizer=NORMALIZER)
 
 
+def test_scales_follow_what_a_panel_shows_and_not_its_name() -> None:
+    rows = [
+        {"epoch": i, "train_loss": 0.9 / 10**i, "train_nme": 40 / 10**i, "learning_rate": 1 / 10**i,
+         "images_per_second": 5200 * 10**i} for i in range(3)
+    ]  # fmt: skip
+    figure = learning.learning_curves(rows, normalizer=NORMALIZER)
+    loss, _, rate, speed = figure.axes
+    assert [ax.get_yscale() for ax in figure.axes] == ["log", "log", "linear", "linear"]
+    assert [ax.get_title(loc="left") for ax in (loss, rate)] == ["Training loss (log scale)", "Learning rate"]
+    assert speed.get_ylim()[0] == 0
+    style.to_png(figure, dpi=20)
+    assert any("," in label.get_text() for label in speed.get_yticklabels()), "5,200 and not 5.2×10³"
+    level = learning.learning_curves(
+        [{**row, "train_loss": 0.5, "train_nme": 5} for row in rows], normalizer=NORMALIZER
+    )
+    assert {ax.get_yscale() for ax in level.axes} == {"linear"}
+
+
 def test_ced_is_the_share_of_faces_at_most_x() -> None:
     nme = np.array([3.0, 1.0, 12.0, 5.0, np.nan])
     ax = error_figures.ced_curves({"run": nme, "other": [2.0]}, normalizer=NORMALIZER, threshold=8).axes[0]
@@ -106,6 +126,49 @@ def test_landmark_errors_sit_on_the_mean_face() -> None:
     assert figure.axes[0].texts[0].get_text() == "67: 9.0 %"
     assert figure.axes[1].get_ylabel() == "mean error (% of inter-ocular distance)"
     assert figure.axes[0].yaxis_inverted(), "y points down, as in images"
+
+
+WIDE = np.array([[0, 0], [0.1, -0.04], [0.5, -0.06], [1, 0], [1, 0.002], [0.5, 0.03], [0.1, 0.04], [0, 0.002]]) * 300
+
+
+@pytest.mark.parametrize("shape", [WIDE, WIDE[:, ::-1], WIDE + WIDE[:, ::-1] * (1, -1)], ids=["wide", "tall", "square"])
+def test_names_of_the_worst_landmarks_neither_overlap_nor_leave_the_figure(shape: NDArray[np.float64]) -> None:
+    scheme = Scheme("wing", 8, tuple(range(8)), noun="wing")
+    # The worst five lie together at the ends, where their names would be on top of each other.
+    errors = np.array([9.0, 2, 1, 8.5, 8.9, 1.5, 7.7, 8.8])
+    figure = error_figures.landmark_errors(shape, errors, scheme, normalizer="distance of landmarks 0 and 3")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    ax = figure.axes[0]
+    assert ax.get_title() == "Error of each landmark on the mean wing"
+    assert [text.get_text() for text in ax.texts] == [f"{i}: {errors[i]:.1f} %" for i in (0, 4, 7, 3, 6)]
+    renderer = canvas.get_renderer()
+    # The text alone: the window of an annotation holds its line too.
+    boxes = [Text.get_window_extent(text, renderer) for text in ax.texts]
+    width, height = canvas.get_width_height()
+    for i, box in enumerate(boxes):
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
+    # Neither are markers cut, nor is a name on one.
+    for point, area in zip(ax.transData.transform(shape), ax.collections[0].get_sizes(), strict=True):
+        radius = (area / np.pi) ** 0.5 * figure.dpi / 72
+        window = ax.get_window_extent(renderer)
+        assert window.x0 <= point[0] - radius
+        assert point[0] + radius <= window.x1
+        assert window.y0 <= point[1] - radius
+        assert point[1] + radius <= window.y1
+        assert not any(box.contains(*point) for box in boxes)
+    label = figure.axes[1].get_xlabel() or figure.axes[1].get_ylabel()
+    assert label == "mean error (% of distance of landmarks 0 and 3)"
+    bar = figure.axes[1].get_tightbbox(renderer)
+    assert bar is not None
+    assert bar.x0 >= -1
+    assert bar.y0 >= -1
+    assert bar.x1 <= width + 1
+    assert bar.y1 <= height + 1
 
 
 def test_landmark_errors_may_be_unknown_or_zero() -> None:
