@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from matplotlib import pyplot, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -138,11 +140,11 @@ def test_names_of_the_worst_landmarks_neither_overlap_nor_leave_the_figure(shape
     errors = np.array([9.0, 2, 1, 8.5, 8.9, 1.5, 7.7, 8.8])
     figure = error_figures.landmark_errors(shape, errors, scheme, normalizer="distance of landmarks 0 and 3")
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]
     ax = figure.axes[0]
     assert ax.get_title() == "Error of each landmark on the mean wing"
     assert [text.get_text() for text in ax.texts] == [f"{i}: {errors[i]:.1f} %" for i in (0, 4, 7, 3, 6)]
-    renderer = canvas.get_renderer()
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     # The text alone: the window of an annotation holds its line too.
     boxes = [Text.get_window_extent(text, renderer) for text in ax.texts]
     width, height = canvas.get_width_height()
@@ -153,7 +155,9 @@ def test_names_of_the_worst_landmarks_neither_overlap_nor_leave_the_figure(shape
         assert box.y1 <= height
         assert not any(box.overlaps(other) for other in boxes[i + 1 :])
     # Neither are markers cut, nor is a name on one.
-    for point, area in zip(ax.transData.transform(shape), ax.collections[0].get_sizes(), strict=True):
+    for point, area in zip(
+        ax.transData.transform(shape), cast("PathCollection", ax.collections[0]).get_sizes(), strict=True
+    ):
         radius = (area / np.pi) ** 0.5 * figure.dpi / 72
         window = ax.get_window_extent(renderer)
         assert window.x0 <= point[0] - radius
