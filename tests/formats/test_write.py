@@ -1,5 +1,6 @@
 """Round trips through every writable format."""
 
+import resource
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -301,3 +302,18 @@ def test_pts_are_one_based(tmp_path: Path) -> None:
     first = [float(v) for v in file.read_text().splitlines()[3].split()]
     np.testing.assert_allclose(first, faces.landmarks[0, 0] + 1, rtol=0, atol=EXACT)
     np.testing.assert_allclose(read_pts(file), faces.landmarks[0], rtol=0, atol=EXACT)
+
+
+def test_a_full_disk_is_told_of_the_folder_that_is_written(tmp_path: Path) -> None:
+    faces = faces_in(tmp_path / "source")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As good as a full disk: no file may grow beyond 100 bytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        for copied in (True, False):
+            with pytest.raises(DataError, match=r"cannot write \S*/out: File too large; make room") as caught:
+                write_annotations(faces, tmp_path / "out", "csv", copy_images=copied)
+            assert "source" not in str(caught.value)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]

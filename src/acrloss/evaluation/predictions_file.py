@@ -19,7 +19,7 @@ from acrloss.annotations import Annotations
 from acrloss.arrays import Float
 from acrloss.errors import DataError
 from acrloss.evaluation.scores import Evaluation, Role
-from acrloss.files import regular_only, write_atomic
+from acrloss.files import read_limited, regular_only, write_atomic
 from acrloss.formats import csv
 from acrloss.formats.fields.values import numbers
 from acrloss.formats.pts import read_pts
@@ -181,7 +181,7 @@ def _read_csv(path: Path) -> Found:
 
 
 def _read_cofw68(path: Path) -> Found:
-    lines = path.read_text(encoding="latin-1").splitlines()
+    lines = read_limited(path, _MAX_BYTES, "predictions").decode("latin-1").splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     places: list[str] = []

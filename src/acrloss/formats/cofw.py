@@ -40,7 +40,7 @@ def recognises(path: Path) -> bool:
     """Whether this is a COFW file, or a folder with one in it."""
     if path.is_dir():
         return any(_NAME.fullmatch(child.name) for child in path.iterdir())
-    if path.suffix.lower() != ".mat":
+    if path.suffix.lower() != ".mat" or not path.is_file():
         return False
     import h5py
 

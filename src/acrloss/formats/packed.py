@@ -97,12 +97,15 @@ def _header(file: Path) -> dict[str, Any]:
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """The numbered lines of a file, none of them larger than memory."""
     number = 0
-    with open(file, "rb", opener=regular_only) as content:
-        while line := content.readline(_MAX_LINE):
-            number += 1
-            if len(line) == _MAX_LINE:
-                raise DataError(f"{file}:{number}: a line of {_MAX_LINE} bytes or more; this is no index of faces")
-            yield number, line
+    try:
+        with open(file, "rb", opener=regular_only) as content:
+            while line := content.readline(_MAX_LINE):
+                number += 1
+                if len(line) == _MAX_LINE:
+                    raise DataError(f"{file}:{number}: a line of {_MAX_LINE} bytes or more; this is no index of faces")
+                yield number, line
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from acrloss.formats.format import Format, Part
 from acrloss.formats.registry import WRITERS
 from acrloss.images import IMAGE_SUFFIXES, read_image
 from acrloss.images.encode import encode_png
+from acrloss.images.header import MAX_BYTES, read_bytes
 from acrloss.progress_hook import Progress, no_progress
 
 _ODD = re.compile(r"^\.+|[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -80,7 +81,10 @@ def write_annotations(
             dest.rmdir()
         temporary.rename(dest)
     except OSError as error:
-        raise DataError(f"cannot write {error.filename or dest}: {error.strerror or error}") from error
+        # Not error.filename: that is in the temporary folder, or what was being copied.
+        raise DataError(
+            f"cannot write {dest}: {error.strerror or error}; make room or choose another folder"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return notes
@@ -148,7 +152,7 @@ def _copy_image(reference: str, folder: Path, below: str, taken: set[str]) -> st
     (folder / below).mkdir(parents=True, exist_ok=True)
     if suffix.lower() in IMAGE_SUFFIXES:
         name = f"{below}/{name}{suffix}".removeprefix("/")
-        shutil.copyfile(reference, folder / name)
+        (folder / name).write_bytes(read_bytes(reference, MAX_BYTES))
     else:
         name = f"{below}/{name}.png".removeprefix("/")
         (folder / name).write_bytes(encode_png(read_image(reference)))

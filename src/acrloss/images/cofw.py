@@ -75,6 +75,8 @@ def open_cofw(path: Path) -> Iterator[h5py.File]:
     """The file; whatever goes wrong within is a DataError that names it."""
     import h5py
 
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: not a file; give a .mat file")
     try:
         # Without locks several processes, and read-only media, can read.
         with h5py.File(path, "r", locking=False) as file:

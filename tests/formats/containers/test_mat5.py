@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -139,3 +140,31 @@ def test_any_bytes_give_variables_or_one_clear_line(content: bytes, tmp_path_fac
         fault = str(error)
     assert fault.startswith(str(path))
     assert "\n" not in fault
+
+
+def test_small_files_of_many_cells_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty cells are eight bytes that compress to nothing, and objects of a hundred each."""
+
+    def cells(count: int, content: bytes) -> bytes:
+        head = element(6, struct.pack("<II", 1, 0)) + element(5, struct.pack("<ii", count, 1)) + element(1, b"x")
+        return element(14, head + content * count)
+
+    monkeypatch.setattr("acrloss.formats.containers.mat5._MAX_CELLS", 10_000)
+    path = tmp_path / "a.mat"
+    for content in (cells(500_000, element(14, b"")), cells(2_000, cells(1_000, element(14, b"")))):
+        path.write_bytes(header() + element(15, zlib.compress(content)))
+        assert path.stat().st_size < 100_000
+        tracemalloc.start()
+        try:
+            with pytest.raises(DataError, match=r"a\.mat: a damaged MATLAB file: \d+ cells"):
+                read_mat5(path, {"x"})
+            assert tracemalloc.get_traced_memory()[1] < 60_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_arrays_that_would_grow_are_refused(tmp_path: Path) -> None:
+    path = write_mat5(tmp_path / "a.mat", x=np.zeros((11_000_000, 1), np.uint8))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match="an array of 11000000 values"):
+        read_mat5(path, {"x"})

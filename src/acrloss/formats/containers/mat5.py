@@ -22,7 +22,11 @@ from acrloss.files import read_limited, regular_only
 Value: TypeAlias = "NDArray[np.float64] | str | list[Value]"
 
 _MAX_BYTES = 100_000_000
-_MAX_UNPACKED = 400_000_000
+_MAX_UNPACKED = 200_000_000
+# Numbers become eight bytes each, cells and letters objects of a hundred; AFLW has a million numbers, 24,386 names.
+_MAX_NUMBERS = 10_000_000
+_MAX_CELLS = 1_000_000
+_MAX_LETTERS = 100_000
 _MAX_DEPTH = 4
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _ENCODINGS = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
@@ -53,7 +57,7 @@ def read_mat5(path: Path, names: Collection[str]) -> dict[str, Value]:
     if order is None:
         raise DataError(f"{path}: not a MATLAB file of version 5 to 7; save it with -v7")
     found: dict[str, Value] = {}
-    budget = _MAX_UNPACKED
+    budget, cells_left = _MAX_UNPACKED, [_MAX_CELLS]
     try:
         for kind, data in _elements(memoryview(content)[128:], order):
             if kind == _COMPRESSED:
@@ -64,7 +68,7 @@ def read_mat5(path: Path, names: Collection[str]) -> dict[str, Value]:
                     raise ValueError("an empty compressed variable")
                 kind, data = inner
             if kind == _MATRIX:
-                name, value = _matrix(data, order, names)
+                name, value = _matrix(data, order, names, cells_left)
                 if value is not None:
                     found[name] = value
     except (ValueError, struct.error, zlib.error, OverflowError) as error:
@@ -120,8 +124,13 @@ def _unpack(data: memoryview, limit: int) -> memoryview:
     return memoryview(unpacked)
 
 
-def _matrix(data: memoryview, order: str, names: Collection[str] | None, depth: int = 0) -> tuple[str, Value | None]:
-    """Name and value of an array element; None where the name is not asked for or the class is none of ours."""
+def _matrix(
+    data: memoryview, order: str, names: Collection[str] | None, cells_left: list[int], depth: int = 0
+) -> tuple[str, Value | None]:
+    """Name and value of an array element; None where the name is not asked for or the class is none of ours.
+
+    `cells_left` holds how many cells the file may still have, and is counted down.
+    """
     elements = _elements(data, order)
     _, flags_data = _next(elements)
     if len(flags_data) < 4:
@@ -140,17 +149,20 @@ def _matrix(data: memoryview, order: str, names: Collection[str] | None, depth: 
         count *= n
     if kind == _CELL:
         # Each cell takes eight bytes at least.
-        if count > len(data) // 8 or depth == _MAX_DEPTH:
+        cells_left[0] -= count
+        if count > len(data) // 8 or cells_left[0] < 0 or depth == _MAX_DEPTH:
             raise ValueError(f"{count} cells, {depth} deep, in {len(data)} bytes")
         cells: list[Value] = []
         for _ in range(count):
             cell_kind, cell = _next(elements)
-            value = _matrix(cell, order, None, depth + 1)[1] if cell_kind == _MATRIX and len(cell) else None
+            value = _matrix(cell, order, None, cells_left, depth + 1)[1] if cell_kind == _MATRIX and len(cell) else None
             cells.append(np.empty(0) if value is None else value)
         return name, cells
     if (kind not in _NUMBERS and kind != _CHAR) or flags & _COMPLEX_FLAG:
         return name, None
     stored_kind, stored_data = _next(elements)
+    if count > (_MAX_LETTERS if kind == _CHAR else _MAX_NUMBERS):
+        raise ValueError(f"an array of {count} values")
     if kind == _CHAR and stored_kind in _ENCODINGS:
         suffix = "" if stored_kind == 16 else "-le" if order == "<" else "-be"
         return name, bytes(stored_data).decode(_ENCODINGS[stored_kind] + suffix)
