@@ -155,3 +155,63 @@ def test_strengths_are_checked(name: str) -> None:
     for value in (-0.1, 1000.0, float("nan")):
         with pytest.raises(ValueError, match=f"augmentation {name} must be 0 to .*not {value}"):
             replace(NONE, **{name: value})
+
+
+QUARTILES = np.array([0.25, 0.5, 0.75])
+
+
+def test_placements_have_the_distributions_that_are_promised() -> None:
+    plain = crop_matrix(CROP.squares(BOX)[0], CROP.size)
+
+    def quartiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.quantile(values, QUARTILES, axis=0))
+
+    # Uniform: quartiles in the middle of either half.
+    found, _ = matrices(replace(NONE, rotation=30.0), 1000)
+    angles = np.rad2deg(np.arctan2(found[:, 1, 0], found[:, 0, 0]))
+    np.testing.assert_allclose(quartiles(angles), [-15, 0, 15], atol=2.5)
+    # Log-uniform.
+    found, _ = matrices(replace(NONE, scale=0.5), 1000)
+    np.testing.assert_allclose(quartiles(np.log(found[:, 0, 0] / plain[0, 0]) / np.log(1.5)), [-0.5, 0, 0.5], atol=0.08)
+    found, _ = matrices(replace(NONE, translation=0.2), 1000)
+    shift = (found[:, :, 2] - plain[:, 2]) / CROP.size
+    np.testing.assert_allclose(quartiles(shift), np.repeat([[-0.1], [0], [0.1]], 2, axis=1), atol=0.017)
+    # Normal, in each edge of the box for itself: a quarter beyond 0.6745 standard deviations on either side. The centre
+    # moves by the mean of two edges.
+    found, _ = matrices(replace(NONE, box_jitter=0.05), 1000)
+    centres = (CROP.size / 2 - 0.5 - found[:, :, 2]) / found[:, 0, 0, None] - [50, 70]
+    spread = 0.6745 * 0.05 * 80 / np.sqrt(2)
+    np.testing.assert_allclose(quartiles(centres), np.repeat([[-spread], [0], [spread]], 2, axis=1), atol=0.4)
+
+
+def test_brightness_is_uniform() -> None:
+    # Of one grey, contrast and saturation change nothing.
+    flat = torch.full((3, 4, 4), 100, dtype=torch.uint8)
+    seen = [
+        float(augmented_look(flat, replace(NONE, colour=0.4), np.random.default_rng(i))[0, 0, 0]) for i in range(1000)
+    ]
+    # Each step rounds down.
+    assert 57 <= min(seen) < 62
+    assert 136 < max(seen) <= 140
+    np.testing.assert_allclose(np.quantile(seen, QUARTILES), [80, 100, 120], atol=3.5)
+
+
+def test_noise_and_blur_reach_the_ends_of_their_ranges() -> None:
+    flat = torch.full((3, 64, 64), 128, dtype=torch.uint8)
+    noise = [
+        float(augmented_look(flat, replace(NONE, noise=1.0), np.random.default_rng(i)).float().std())
+        for i in range(200)
+    ]
+    np.testing.assert_allclose(np.quantile(noise, QUARTILES), [4.5, 7, 9.5], atol=0.9)
+    assert 1.9 < min(noise) < 2.6
+    assert 11.4 < max(noise) < 12.4
+    # A bright column: what a blur of five taps leaves of it is 1/Σ exp(-k²/2σ²), k = -2 to 2.
+    line = torch.zeros((3, 9, 9), dtype=torch.uint8)
+    line[:, :, 4] = 255
+    kept = [
+        float(augmented_look(line, replace(NONE, blur=1.0), np.random.default_rng(i))[0, 4, 4]) / 255
+        for i in range(200)
+    ]
+    sharpest, softest = (1 / np.exp(-(np.arange(-2, 3) ** 2) / (2 * sigma**2)).sum() for sigma in (0.5, 2.0))
+    assert max(kept) == pytest.approx(sharpest, abs=0.025)
+    assert min(kept) == pytest.approx(softest, abs=0.025)

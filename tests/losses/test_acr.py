@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn.parallel import DistributedDataParallel
 
-from acrloss import ACRLoss, ModeSchedule, ShapeModel, acr_likelihood_loss, acr_loss, smooth_acr_loss, wing_loss
+from acrloss import (
+    ACRLoss,
+    ModeSchedule,
+    ShapeModel,
+    acr_likelihood_loss,
+    acr_loss,
+    create_loss,
+    smooth_acr_loss,
+    wing_loss,
+)
 
 Array = NDArray[np.float64]
 PAPER: dict[str, Any] = {"curve": "paper", "lam": 1.0, "rule": "count", "per": "coordinate", "unit": "crop"}
@@ -496,3 +505,18 @@ def test_module_says_what_is_wrong() -> None:
             ACRLoss(model, **options)
     with pytest.raises(ValueError, match="0 or more, got -1"):
         ACRLoss(model).set_epoch(-1)
+
+
+def test_the_defaults_by_hand() -> None:
+    """Without a shape model Φ is 0: ten times the logarithm of 1 plus the square of half the error in pixels of 224."""
+    target = torch.full((1, 1, 2), 0.5, dtype=torch.float64)
+    for pixels, expected in (
+        (1.0, 10 * np.log(1.25)),
+        (10.0, 10 * np.log(26)),
+        (16.0, 10 * np.log(26) + 10 * 10 / 26 * 3),
+    ):
+        np.testing.assert_allclose(ACRLoss()(target + pixels / 224, target), expected, rtol=1e-9)
+    assert not ACRLoss().difficulty(target).any()
+    # acr-3 has Φ = 1: the logarithm of 1 plus the error over the width, and that of the width.
+    pred = torch.cat((target + 0.5 / 20, torch.full_like(target, np.log(2))), dim=-1)
+    np.testing.assert_allclose(create_loss("acr-3")(pred, target), np.log(1.25) + np.log(2), rtol=1e-9)
