@@ -105,8 +105,10 @@ def label_studio_point(label: str, x: float, y: float, **more: Any) -> dict[str,
     return label_studio_region("keypointlabels", f"{label}{x}{y}", value, **more)
 
 
-def label_studio_box(id: str, x: float, y: float, width: float, height: float, **more: Any) -> dict[str, Any]:
-    value = {"x": x, "y": y, "width": width, "height": height, "rotation": 0, "rectanglelabels": ["face"]}
+def label_studio_box(
+    id: str, x: float, y: float, width: float, height: float, label: str = "face", **more: Any
+) -> dict[str, Any]:
+    value = {"x": x, "y": y, "width": width, "height": height, "rotation": 0, "rectanglelabels": [label]}
     return label_studio_region("rectanglelabels", id, value, **more)
 
 

@@ -54,3 +54,20 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert values["a"] == {"b": [1, 2.5, None]}
     assert values["c"] == "é"
     assert str(values["d"]) == "[" * 18 + "]" * 18
+
+
+def test_texts_as_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "a: 1e3\nb: [no, 2024-02-30, 0x10, 'x']\nc: {0: face, 1: !!python/name:os.system x}\nd:\n1: 12:30\n"
+    )
+    assert read_yaml(path, texts=True) == {
+        "a": "1e3",
+        "b": ["no", "2024-02-30", "0x10", "x"],
+        "c": {"0": "face", "1": "x"},
+        "d": "",
+        "1": "12:30",
+    }
+    path.write_text("1: a\n'1': b\n")
+    with pytest.raises(DataError, match="key '1' is there twice"):
+        read_yaml(path, texts=True)

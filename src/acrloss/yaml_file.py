@@ -13,14 +13,16 @@ _MAX_DEPTH = 20
 _MAX_VALUE = 10_000
 # libyaml's is ten times as fast; not every build of PyYAML has it.
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def read_yaml(path: str | Path, what: str = "such a file") -> dict[str, Any]:
+def read_yaml(path: str | Path, what: str = "such a file", texts: bool = False) -> dict[str, Any]:
     """The mapping that a YAML file holds; its keys are texts, also within.
 
     Args:
         path: the file.
         what: its kind, as a message calls it.
+        texts: every key and value that is no list or mapping is the text that stands there, "" for nothing.
 
     Raises:
         DataError: the file cannot be read, is larger than a megabyte, is not YAML or no mapping, has a key twice or one
@@ -34,7 +36,7 @@ def read_yaml(path: str | Path, what: str = "such a file") -> dict[str, Any]:
         raise DataError(f"{path}: not a YAML file: line {line} is no UTF-8 text; save it as UTF-8") from None
     try:
         _refuse_costly(path, text)
-        values = yaml.load(text, _Loader)
+        values = yaml.load(text, _Texts if texts else _Loader)
     except yaml.YAMLError as error:
         raise DataError(f"{path}: not a YAML file: {_problem(error)}; mend the YAML") from error
     except DataError:
@@ -67,7 +69,7 @@ def _refuse_costly(path: str | Path, text: str) -> None:
             raise DataError(f"{path}: more than {_MAX_DEPTH} levels within each other, line {line}")
 
 
-class _Loader(_Safe):  # type: ignore[misc]
+class _Once:
     """Refuses a key that is there twice: YAML keeps the last one without a word, and the first would be gone."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -77,8 +79,16 @@ class _Loader(_Safe):  # type: ignore[misc]
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is there twice", key.start_mark)
             seen.add(str(key.value))
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)  # type: ignore[misc]
         return mapping
+
+
+class _Loader(_Once, _Safe):  # type: ignore[misc]
+    """Numbers, truth values, dates and texts."""
+
+
+class _Texts(_Once, _Base):  # type: ignore[misc]
+    """Texts only."""
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -69,7 +69,7 @@ def test_faces_by_their_parent(tmp_path: Path) -> None:
         box("one", 5, 10, 30, 60),
         *three(50, parentID="two")[1:],
         box("two", 55, 10, 30, 60),
-        box("plate", 1, 80, 5, 5),
+        box("plate", 1, 80, 5, 5, "plate"),
     ]
     (a, b), notes = faces_of(export(tmp_path, task("a.jpg", *results)))
     assert notes == []
@@ -81,10 +81,10 @@ def test_faces_by_their_parent(tmp_path: Path) -> None:
 
 def test_a_face_without_parent_takes_the_rectangle_that_holds_it(tmp_path: Path) -> None:
     (face,), _ = faces_of(
-        export(tmp_path, task("a.jpg", box("plate", 80, 80, 5, 5), *three(0), box("face", 5, 10, 30, 60)))
+        export(tmp_path, task("a.jpg", box("plate", 80, 80, 5, 5, "plate"), *three(0), box("face", 5, 10, 30, 60)))
     )
     assert face.box == pytest.approx((9.5, 9.5, 69.5, 69.5))
-    (face,), _ = faces_of(export(tmp_path, task("a.jpg", box("plate", 80, 80, 5, 5), *three(0))))
+    (face,), _ = faces_of(export(tmp_path, task("a.jpg", box("plate", 80, 80, 5, 5, "plate"), *three(0))))
     assert face.box is None
 
 
@@ -168,7 +168,20 @@ def test_without_a_stated_size_the_image_tells_it(tmp_path: Path) -> None:
         del shape["original_width"], shape["original_height"]
     (face,), notes = faces_of(export(tmp_path, task("a.jpg", *results)))
     assert notes == []
+    assert face.stated_size is None
     np.testing.assert_allclose(face.landmarks, MARKS)
+
+
+def test_an_image_of_another_size_than_the_export_says(tmp_path: Path) -> None:
+    path = export(tmp_path, task("a.jpg", *three(30)))
+    picture(tmp_path / "a.jpg", 100, 50)
+    faces = read_annotations(path, scheme=Scheme("three", 3, (2, 1, 0)))
+    # 40 % of 100 is 40 from the corner, 39.5 from the first pixel's centre.
+    np.testing.assert_allclose(faces.landmarks[0], [[39.5, 12], [49.5, 24.5], [59.5, 12]])
+    assert [note.kind for note in faces.notes] == ["changed"]
+    picture(tmp_path / "a.jpg", 100, 100)
+    with pytest.raises(DataError, match=r"no usable face.*200 x 100.* is 100 x 100"):
+        read_annotations(path, scheme=Scheme("three", 3, (2, 1, 0)))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +281,7 @@ def test_bad_tasks(tmp_path: Path) -> None:
     turned["value"]["rotation"] = 30
     (face,), (note,) = faces_of(export(tmp_path, task("a.jpg", *three(0, parentID="one"), turned)))
     assert face.box is None
-    assert note.reason == "box turned"
+    assert note.reason == "box that is turned"
 
 
 def test_other_json(tmp_path: Path) -> None:

@@ -114,11 +114,16 @@ def test_bad_files(text: str, message: str, tmp_path: Path) -> None:
 
 def test_a_box_that_is_none_does_not_cost_the_face(tmp_path: Path) -> None:
     folder = jd_landmark(tmp_path)
-    for text in ("48 18 48 80", "a b c d", "", "1 2 3", "1 2 3 4 5"):
+    for text, reason in (
+        ("48 18 48 80", "box without extent"),
+        ("a b c d", "box that cannot be read"),
+        ("1 2 3", "box that cannot be read"),
+        ("1 2 3 4 5", "box that cannot be read"),
+    ):
         write(folder / "Test_data1/rect/b.jpg.rect", text)
         (b, *_), notes = faces_of(folder / "Test_data1")
         assert b.box is None
-        assert [(note.kind, note.reason) for note in notes] == [("ignored", "box that cannot be read")]
+        assert [(note.kind, note.reason) for note in notes] == [("ignored", reason)]
 
 
 def test_a_folder_of_something_else(tmp_path: Path) -> None:

@@ -35,9 +35,10 @@ from acrloss.errors import DataError
 from acrloss.formats.containers.json_object import describe, kind_of, load_list
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.boxes import boxes_of_all
+from acrloss.formats.fields.face_box import LooseBox, ordered_box, owners
 from acrloss.formats.fields.landmark_names import LandmarkNames
 from acrloss.formats.fields.uploads import located, referenced, uploads_of
-from acrloss.formats.fields.values import numbers, text
+from acrloss.formats.fields.values import numbers, size_of, text
 from acrloss.formats.format import Format
 from acrloss.images import image_size
 from acrloss.notes import Note
@@ -181,7 +182,7 @@ def _shapes(result: Any) -> list[_Shape]:
                 "point" if point else "rectangle",
                 str(item.get("id")),
                 item["parentID"] if isinstance(item.get("parentID"), str) else "",
-                text(labels[0] if labels else None, kind) if point else "",
+                text(labels[0] if labels else None, kind) if point or labels else "",
                 tuple(value.get(key) for key in (("x", "y") if point else ("x", "y", "width", "height"))),
                 [item.get("original_width"), item.get("original_height")],
                 value.get("hidden") is True or str(item.get("id")) in hidden,
@@ -211,8 +212,7 @@ def _grouped(task: _Task, notes: list[Note]) -> list[_Found]:
     free = [shape for name, shape in rectangles.items() if name not in groups]
     counts = Counter(point.label for point in loose)
     if not loose or max(counts.values()) == 1:
-        holding = [box for box in free if sum(_holds(box, point) for point in loose) > len(loose) / 2]
-        return found + ([_found(task, loose, holding[0] if len(holding) == 1 else None)] if loose else [])
+        return found + ([_found(task, loose, _owned(task, free, loose, notes))] if loose else [])
     owners = [[box for box in free if _holds(box, point)] for point in loose]
     if all(len(boxes) == 1 for boxes in owners):
         for box in free:
@@ -260,13 +260,25 @@ def _found(task: _Task, points: list[_Shape], box: _Shape | None, parent: str = 
     )
 
 
-def _holds(box: _Shape, point: _Shape) -> bool:
+def _owned(task: _Task, boxes: list[_Shape], points: list[_Shape], notes: list[Note]) -> _Shape | None:
+    """The rectangle, of those that are no face's, that fits one face."""
+    marks = np.array([_place(point) for point in points])
+    loose = [LooseBox((x, y, x + w, y + h), box.label, task.where) for box in boxes for x, y, w, h in [_place(box)]]
+    (found,) = owners(loose, [marks], [""], [None], notes)
+    return next((box for box, each in zip(boxes, loose, strict=True) if found is not None and each.box == found), None)
+
+
+def _place(shape: _Shape) -> tuple[float, ...]:
+    """Its numbers; NaN where they are none, which is looked at again when they are needed."""
     try:
-        x, y, width, height = numbers(box.values, "rectangle").tolist()
-        a, b = numbers(point.values, "point").tolist()
+        return tuple(numbers(shape.values, shape.kind).tolist())
     except ValueError:
-        return False
-    return bool(x <= a <= x + width and y <= b <= y + height)
+        return (np.nan,) * len(shape.values)
+
+
+def _holds(box: _Shape, point: _Shape) -> bool:
+    (x, y, width, height), (a, b) = _place(box), _place(point)
+    return x <= a <= x + width and y <= b <= y + height
 
 
 def _face(found: _Found, order: LandmarkNames, shift: float, notes: list[Note]) -> Face:
@@ -287,6 +299,7 @@ def _face(found: _Found, order: LandmarkNames, shift: float, notes: list[Note]) 
     landmarks[place] = np.stack([numbers(point.values, "point") for point in found.points]) / 100 * size - shift
     visible[place] = [not point.hidden for point in found.points]
     face = Face(found.where, found.image, landmarks, visible)
+    face.stated_size = size_of(*said)
     for about in found.about:
         try:
             describe(face, about)
@@ -294,11 +307,10 @@ def _face(found: _Found, order: LandmarkNames, shift: float, notes: list[Note]) 
             notes.append(Note("ignored", "person, split or subsets", found.where, str(error)))
     if found.box is not None:
         x, y, width, height = (numbers(found.box.values, "rectangle") / 100 * np.tile(size, 2)).tolist()
-        if found.box.turned or width <= 0 or height <= 0:
-            problem = "turned" if found.box.turned else "without extent"
-            notes.append(Note("ignored", f"box {problem}", found.where, f"a rectangle that is {problem}"))
+        if found.box.turned:
+            notes.append(Note("ignored", "box that is turned", found.where, "a rectangle that was turned"))
         else:
-            face.box = (x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5)
+            face.box = ordered_box([x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5], found.where, notes)
     return face
 
 

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.errors import DataError
-from acrloss.formats.containers.plain_file import read_lines
+from acrloss.formats.containers.text_lines import read_lines
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import Box, ordered_box
 from acrloss.formats.fields.folders import PictureFolders, image_folders, split_of, walk
 from acrloss.formats.fields.values import numbers
 from acrloss.formats.format import Format
@@ -148,19 +149,17 @@ def _image(stem: str, places: list[Path], pictures: PictureFolders) -> str | Non
     return None
 
 
-def _box(folder: Path, stem: str, notes: list[Note]) -> tuple[float, float, float, float] | None:
+def _box(folder: Path, stem: str, notes: list[Note]) -> Box | None:
     for name, suffix in _BOXES.items():
         file = folder / name / f"{stem}{suffix}"
         if not file.is_file():
             continue
         try:
             words = " ".join(read_lines(file, _MAX_BYTES, "a file of a box")).replace(",", " ").split()
-            x0, y0, x1, y1 = numbers(words[:5], "the box").tolist()
-            if x0 < x1 and y0 < y1:
-                return x0, y0, x1, y1
-            raise ValueError(f"a box without extent: {' '.join(words)}")
-        except (DataError, ValueError) as error:
+        except DataError as error:
             notes.append(Note("ignored", "box that cannot be read", str(file), str(error)))
+            return None
+        return ordered_box(words[:5], str(file), notes)
     return None
 
 

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
-from acrloss.formats.containers.plain_file import read_bounded, read_lines
-from acrloss.formats.containers.yaml_mapping import load_yaml
+from acrloss.files import read_limited
+from acrloss.formats.containers.text_lines import read_lines
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.boxes import boxes_of_all
+from acrloss.formats.fields.face_box import ordered_box
 from acrloss.formats.fields.folders import PictureFolders, Pictures, walk
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import numbers, text
@@ -38,12 +39,13 @@ from acrloss.formats.format import Format
 from acrloss.images import image_size
 from acrloss.notes import Note
 from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
+from acrloss.yaml_file import read_yaml
 
 _SUFFIXES = {".yaml", ".yml"}
 _SHAPE = re.compile(rb"^kpt_shape[ \t]*:", re.MULTILINE)
 # Keys of data.yaml -> split. The last one is ours, for faces of no split; Ultralytics passes it over.
 _SPLITS = {"train": "train", "val": "val", "test": "test", "unsplit": ""}
-_MAX_YAML, _MAX_LABELS, _MAX_LIST = 200_000, 10_000_000, 500_000_000
+_MAX_YAML, _MAX_LABELS, _MAX_LIST = 1_000_000, 10_000_000, 500_000_000
 _MAX_LANDMARKS = 10_000
 # How deep label files lie below the folder of a split; a place that a file names may lead anywhere.
 _DEPTH = 3
@@ -94,7 +96,7 @@ def read_faces(
                 kind = float(numbers(words[:1], "the class")[0])
                 if category is not None and data.classes.get(kind) != category:
                     continue
-                face = _face(where, image, words, data, size, shift)
+                face = _face(where, image, words, data, size, shift, notes)
             except ValueError as error:
                 notes.append(unread(where, error))
                 continue
@@ -125,7 +127,7 @@ def _description(path: Path) -> Path | None:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         for file in files:
             small = file.suffix.lower() in _SUFFIXES and file.is_file() and file.stat().st_size <= _MAX_YAML
-            if small and _SHAPE.search(read_bounded(file, _MAX_YAML, "a YAML file")):
+            if small and _SHAPE.search(read_limited(file, _MAX_YAML, "a YAML file")):
                 return file
     except (OSError, DataError):
         pass
@@ -133,7 +135,7 @@ def _description(path: Path) -> Path | None:
 
 
 def _read_description(file: Path) -> _Description:
-    values = load_yaml(file)
+    values = read_yaml(file, "a file that describes a data set", texts=True)
     try:
         shape = numbers(values.get("kpt_shape"), "kpt_shape").tolist()
         if len(shape) != 2 or not (1 <= shape[0] <= _MAX_LANDMARKS and shape[0] % 1 == 0 and shape[1] in (2, 3)):
@@ -244,7 +246,15 @@ def _in_list(data: _Description, file: Path) -> Iterator[tuple[Path, str]]:
             yield label, image
 
 
-def _face(where: str, image: str, words: list[str], data: _Description, size: tuple[int, int], shift: float) -> Face:
+def _face(
+    where: str,
+    image: str,
+    words: list[str],
+    data: _Description,
+    size: tuple[int, int],
+    shift: float,
+    notes: list[Note],
+) -> Face:
     expected = 5 + data.marks * data.columns
     if len(words) != expected:
         raise ValueError(f"{len(words)} numbers, but class, box and {data.marks} landmarks are {expected}")
@@ -269,9 +279,9 @@ def _face(where: str, image: str, words: list[str], data: _Description, size: tu
     marks[missing] = np.nan
     x, y, width, height = (numbers(words[1:5], "box") * (size * 2)).tolist()
     face = Face(where, image, marks, visible & ~missing)
-    if width > 0 and height > 0:
-        # Edges lie half a pixel beyond the centres of the pixels that they enclose, whatever the landmarks count from.
-        face.box = (x - width / 2 - 0.5, y - height / 2 - 0.5, x + width / 2 - 0.5, y + height / 2 - 0.5)
+    # Edges lie half a pixel beyond the centres of the pixels that they enclose, whatever the landmarks count from.
+    corners = [x - width / 2 - 0.5, y - height / 2 - 0.5, x + width / 2 - 0.5, y + height / 2 - 0.5]
+    face.box = ordered_box(corners, where, notes)
     return face
 
 
