@@ -2,9 +2,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from acrloss.formats import Face, read_annotations
-from acrloss.formats.ibug300vw import read_faces
+from acrloss.formats.ibug300vw import read_faces, recognises
 from acrloss.notes import Note
 from format_fakes import face_points, ibug300vw, picture, pts, write
 
@@ -52,6 +53,7 @@ def test_folders_of_frames(tmp_path: Path) -> None:
     for number, name in enumerate(("images", "imgs", "frames", "extraction", "")):
         video = tmp_path / f"testset/v{number}"
         write(video / "annot/000007.pts", pts(face_points(68)))
+        write(video / "vid.avi", "RIFF")
         picture(video / name / "7.jpg")
     faces, notes = faces_of(tmp_path)
     assert notes == []
@@ -60,6 +62,26 @@ def test_folders_of_frames(tmp_path: Path) -> None:
         for number, name in enumerate(("images", "imgs", "frames", "extraction", ""))
     ]
     assert {face.split for face in faces} == {"test"}
+
+
+def test_annotations_that_are_not_of_a_video(tmp_path: Path) -> None:
+    """Somebody's own photographs: every face is somebody else."""
+    for number in (1, 2):
+        write(tmp_path / f"mine/annot/{number}.pts", pts(face_points(68)))
+        picture(tmp_path / f"mine/images/{number}.jpg")
+    assert not recognises(tmp_path)
+    assert read_annotations(tmp_path).persons == ("", "")
+    write(tmp_path / "mine/vid.avi", "RIFF")
+    assert recognises(tmp_path)
+
+
+def test_where_the_user_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ibug300vw(tmp_path)
+    for place, count in (("001/annot", 2), ("001", 2), (".", 6)):
+        monkeypatch.chdir(tmp_path / place)
+        assert len(read_annotations(".")) == count
+    monkeypatch.chdir(tmp_path / "001/annot")
+    assert set(read_annotations("..").persons) == {"001"}
 
 
 def test_a_video_without_frames_says_how_to_extract_them(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from acrloss.errors import DataError
 from acrloss.formats import recognise
 from acrloss.formats.registry import FORMATS
 from format_fakes import FAKES
+from matlab import write_mat5
 
 # What `acrloss data pack` writes has its own tests.
 NOT_FAKED = {"packed"}
@@ -41,5 +43,6 @@ def test_files_that_say_too_little(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
+    write_mat5(tmp_path / "image00003.mat", other=np.zeros((3, 68)))
     with pytest.raises(DataError, match="no annotated faces of a known format"):
         recognise(tmp_path)

@@ -14,6 +14,7 @@ that none is on both sides of a split. A .pts file counts from 1, 1.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -50,10 +51,13 @@ _TRAINING = (
 
 
 def recognises(path: Path) -> bool:
-    """Whether there is a folder annot of .pts files named after frames: the path, in it, or not far below it."""
+    """Whether there is a folder annot of .pts files named after frames, of a video or of a folder named as these are:
+    the path, in it, or not far below it."""
     try:
         return path.is_dir() and any(
-            folder.resolve().name.lower() == _FOLDER and any(_frame(name) is not None for name in names)
+            folder.resolve().name.lower() == _FOLDER
+            and any(_frame(name) is not None for name in names)
+            and _is_video(folder.resolve().parent)
             for folder, names in islice(walk(path), _LOOK_AT)
         )
     except (OSError, DataError):
@@ -98,6 +102,10 @@ def _frame(name: str) -> int | None:
     """The number of a frame that a .pts file is named after."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 (pathlib is ten times slower here)
     return _number(stem) if suffix.lower() == ".pts" else None
+
+
+def _is_video(folder: Path) -> bool:
+    return re.fullmatch("[0-9]{3}", folder.name) is not None or (folder / "vid.avi").exists()
 
 
 def _number(stem: str) -> int | None:

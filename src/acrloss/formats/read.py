@@ -63,6 +63,9 @@ def read_annotations(
 
         return read_synthetic(text, chosen)
     path = Path(source)
+    if path.name in ("", ".."):
+        # Where the user stands: the name tells nothing of a split, and nothing lies beside it.
+        path = path.resolve()
     try:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder; give the folder of a data set, or synthetic")

@@ -43,7 +43,7 @@ def recognises(path: Path) -> bool:
     """Whether a .mat file named as in one of the two sets is in the folder, or not far below it."""
     try:
         return path.is_dir() and any(
-            is_mat5(folder / name)
+            is_mat5(folder / name) and (_VIEW.fullmatch(name) or "pt3d_68" in read_mat5(folder / name, {"pt3d_68"}))
             for folder, names in islice(walk(path), _LOOK_AT)
             for name in islice((name for name in names if _VIEW.fullmatch(name) or _AFLW.fullmatch(name)), 3)
         )
