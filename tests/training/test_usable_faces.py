@@ -15,9 +15,11 @@ from acrloss.crops.crop import CropSpec
 from acrloss.crops.dataset import LandmarkDataset
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
+from acrloss.networks.landmark_net import LandmarkNet
+from acrloss.prediction.annotated import predict_annotated
 from acrloss.schemes import generic_scheme
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.training.config import ModelConfig, TrainConfig
+from acrloss.training.config import ModelConfig, OptimConfig, TrainConfig
 from acrloss.training.fit import fit
 from acrloss.training.split import usable_faces
 
@@ -85,8 +87,15 @@ def test_one_landmark_needs_boxes(faces: Annotations, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a single landmark has no box.*--crop.box annotated"):
         fit(nose, TINY, tmp_path / "tight")
     assert not (tmp_path / "tight").exists()
-    fitted = fit(nose, replace(TINY, crop=CropSpec(size=32, box="annotated")), tmp_path / "annotated")
-    assert np.isfinite(fitted.history[0]["train_loss"])
+    config = replace(TINY, crop=CropSpec(size=32, box="annotated"), optim=OptimConfig(ema_decay=0))
+    row = fit(nose, config, tmp_path / "annotated").history[0]
+    assert np.isfinite(row["train_loss"])
+    # In % of the longer side of the box, which is what the crop is made from.
+    val = nose.split("val")
+    found = predict_annotated(LandmarkNet.load(tmp_path / "annotated" / "last.safetensors"), val)
+    sides = (val.boxes[:, 2:] - val.boxes[:, :2]).max(axis=1)
+    errors = 100 * np.linalg.norm(found - val.landmarks, axis=-1)[:, 0] / sides
+    assert row["val_nme"] == pytest.approx(errors.mean(), rel=1e-3)
 
 
 def test_a_scheme_without_pairs_does_not_mirror(faces: Annotations, tmp_path: Path) -> None:
@@ -99,14 +108,14 @@ def test_a_scheme_without_pairs_does_not_mirror(faces: Annotations, tmp_path: Pa
             samples[i]["landmarks"], LandmarkDataset(plain, CropSpec(size=32))[i]["landmarks"]
         )
         assert LandmarkDataset(faces, CropSpec(size=32), augmentation)[i]["mirrored"]
-    with pytest.warns(UserWarning, match="acrloss: scheme custom has no flip pairs, so no face is mirrored"):
+    with pytest.warns(UserWarning, match="acrloss: scheme custom has no flip pairs, so no object is mirrored"):
         fit(plain, TINY, tmp_path / "run")
     (note,) = lines(tmp_path / "run" / "notes.txt")
     assert "scheme custom has no flip pairs" in note
 
 
 def test_pairs_that_few_faces_cannot_confirm_are_noted(faces: Annotations, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="flip pairs of scheme ibug68 .* was not checked: 24 faces are"):
+    with pytest.warns(UserWarning, match="flip pairs of scheme ibug68 .* was not checked: 24 are complete"):
         fit(faces, TINY, tmp_path / "few")
     assert "was not checked" in (tmp_path / "few" / "notes.txt").read_text()
     fit(read_annotations("synthetic:60"), replace(TINY, crop=CropSpec(size=16), batch_size=32), tmp_path / "enough")

@@ -155,9 +155,9 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 def not_mirrored(scheme: Scheme) -> str:
-    """Why faces of a scheme without flip pairs are not mirrored, and how they could be."""
+    """Why faces (or objects) of a scheme without flip pairs are not mirrored, and how they could be."""
     return (
-        f"scheme {scheme.name} has no flip pairs, so no face is mirrored in training; "
+        f"scheme {scheme.name} has no flip pairs, so no {scheme.called} is mirrored in training; "
         "acrloss data flip finds the pairs of symmetric landmarks"
     )
 

@@ -58,7 +58,9 @@ class LandmarkTraining(L.LightningModule):
             )
             # Nobody differentiates it, and with several processes Lightning would wait for its gradients.
             self.average.requires_grad_(False)
-        normalizer = available_normalizers(network.scheme)[0]
+        # A single landmark has no extent of its own: its error is a share of the longer side of the box cropped around.
+        self.length = 1 / network.crop.enlargement if network.scheme.num_landmarks == 1 else None
+        normalizer = available_normalizers(network.scheme)[0] if self.length is None else "given"
         self.train_nme = NormalizedMeanError(network.scheme, normalizer)
         self.val_nme = NormalizedMeanError(network.scheme, normalizer)
         self.metrics = dict(metrics or {})
@@ -107,10 +109,14 @@ class LandmarkTraining(L.LightningModule):
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; lower --optim.learning_rate, "
                 "or train with --precision 32-true"
             )
-        self.train_nme.update(prediction[..., :2], batch["landmarks"])
+        self.train_nme.update(prediction[..., :2], batch["landmarks"], lengths=self._lengths(prediction))
         self.unreadable.update(batch["index"][~batch["readable"]].tolist())
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(prediction), sync_dist=True)
         return loss
+
+    def _lengths(self, prediction: Tensor) -> Tensor | None:
+        """What the errors of a batch are a share of, where the landmarks do not tell."""
+        return None if self.length is None else torch.full((len(prediction),), self.length)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         clip = self.config.optim.gradient_clip
@@ -128,7 +134,7 @@ class LandmarkTraining(L.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         landmarks = self.evaluated_network(batch["image"])[..., :2]
-        self.val_nme.update(landmarks, batch["landmarks"])
+        self.val_nme.update(landmarks, batch["landmarks"], lengths=self._lengths(landmarks))
         for metric in self.metrics.values():
             metric.update(landmarks, batch["landmarks"])
 

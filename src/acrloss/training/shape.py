@@ -22,12 +22,13 @@ def training_shape(train: Annotations, crop: CropSpec) -> tuple[ShapeModel | Non
     Raises:
         DataError: a landmark is missing in every face, so that nothing could be learnt of it.
     """
-    shapes = normalized_landmarks(train, crop)
+    shapes, scheme = normalized_landmarks(train, crop), train.scheme
     nowhere = np.flatnonzero(np.isnan(shapes).any(axis=-1).all(axis=0)).tolist()
     if nowhere:
+        numbers = ", ".join(map(str, nowhere))
         raise DataError(
-            f"{train.source}: no training face has landmark {', '.join(map(str, nowhere))}, so nothing can be learnt "
-            "of it; leave it out of the scheme"
+            f"{train.source}: no training {scheme.called} has landmark {numbers}, so nothing can be learnt of it; "
+            "leave it out of the scheme"
         )
     try:
         model = ShapeModel.fit(shapes)
@@ -36,8 +37,8 @@ def training_shape(train: Annotations, crop: CropSpec) -> tuple[ShapeModel | Non
     notes = []
     if model.num_completed:
         notes.append(
-            f"of the {model.num_faces} faces of the shape model {model.num_completed} lack landmarks, which were "
-            "estimated from those they have: too few faces are complete"
+            f"of {scheme.count(model.num_faces)} of the shape model {model.num_completed} lack landmarks, which "
+            "were estimated from those they have: too few are complete"
         )
     return model, model.mean.reshape(-1, 2).numpy(), notes
 
@@ -53,6 +54,6 @@ def mirror_notes(annotations: Annotations, augmentation: Augmentation) -> list[s
     if complete >= FACES_FOR_CHECK:
         return []
     return [
-        f"whether the flip pairs of scheme {scheme.name} mirror these faces was not checked: {complete} faces are "
-        f"complete, and {FACES_FOR_CHECK} are needed"
+        f"whether the flip pairs of scheme {scheme.name} mirror these {scheme.called}s was not checked: {complete} "
+        f"are complete, and {FACES_FOR_CHECK} are needed"
     ]
