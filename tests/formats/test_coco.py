@@ -80,14 +80,13 @@ def test_a_coco_file(tmp_path: Path) -> None:
         ({"keypoints": [1, 2, 2]}, "keypoints: expected 9 numbers, got 3"),
         ({"keypoints": "12"}, "keypoints must be a list of numbers, got '12'"),
         ({"keypoints": None}, "no keypoints"),
-        ({"keypoints": [1, 2, 3] * 3}, "v must be 0, 1 or 2, got 3"),
+        ({"keypoints": [1, 2, -1] * 3}, "v must be 0, 1 or 2, got -1"),
+        ({"keypoints": [1, 2, "x"] * 3}, "keypoints: v: expected a number, got 'x'"),
+        ({"keypoints": [None, 2, 1] * 3}, "keypoints: expected a number, got None"),
         ({"keypoints": [1, float("nan"), 2] * 3}, "coordinates must be finite, got nan"),
         ({"keypoints": [1, [2], 2] * 3}, r"expected a number, got [2]"),
         ({"keypoints": [1, 10**400, 2] * 3}, "expected a number, got 1000"),
         ({"keypoints": [1, True, 2] * 3}, "expected a number, got True"),
-        ({"bbox": [1, 2, 3]}, "bbox: expected x, y and a width and height"),
-        ({"bbox": [1, 2, 0, 4]}, "bbox: expected x, y and a width and height"),
-        ({"bbox": {"x": 1}}, "bbox must be a list of numbers"),
         ({"image_id": 9}, "no image has the id 9"),
         ({"image_id": [7]}, "no image has the id '[7]'"),
         ({"iscrowd": 1}, "a crowd, not one face"),
@@ -102,6 +101,77 @@ def test_bad_annotations_are_left_out_with_file_and_id(changed: dict[str, Any], 
     assert len(skipped) == 1
     assert skipped[0].startswith(f"{path}: annotation 41: ")
     assert message in skipped[0]
+
+
+@pytest.mark.parametrize(
+    ("bbox", "box", "note"),
+    [
+        (None, None, ""),
+        ([], None, ""),
+        # As CVAT writes it for eyes that are level.
+        ([30, 40, 50, 0], None, "a box of 50 x 0 is none"),
+        ([0, 0, 0, 0], None, "a box of 0 x 0 is none"),
+        ([1, 2, 3], None, "bbox: expected x, y, width and height, got [1, 2, 3]"),
+        ({"x": 1}, None, "bbox: expected x, y, width and height, got {'x': 1}"),
+        ([1, 2, "a", 4], None, "bbox: expected x, y, width and height, got [1, 2, 'a', 4]"),
+        ([45, 10.5, -40, 30], (4.5, 10, 44.5, 40), "the box's corners (44.5, 10) and (4.5, 40) are put in order"),
+    ],
+)
+def test_a_bad_box_never_costs_a_face(bbox: Any, box: Any, note: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "faces.json", annotation(bbox=bbox))
+    notes: list[Note] = []
+    (face,) = read_faces(path, notes)
+    np.testing.assert_array_equal(face.landmarks[:2], [[10, 20], [30.5, 20]])
+    assert face.box == box
+    assert [str(n) for n in notes] == ([f"{path}: annotation 41: {note}"] if note else [])
+
+
+def test_flags_and_coordinates_as_people_write_them(tmp_path: Path) -> None:
+    keypoints = [10, 20, 0.93, None, None, 0, 5, 6, 3]
+    path = write(tmp_path / "faces.json", annotation(keypoints=keypoints), annotation(keypoints=[1, 2, True] * 3))
+    notes: list[Note] = []
+    a, b = read_faces(path, notes)
+    np.testing.assert_array_equal(a.landmarks, [[10, 20], [np.nan, np.nan], [5, 6]])
+    assert a.visible is not None
+    assert a.visible.tolist() == [True, False, True]
+    assert b.visible is not None
+    assert b.visible.all()
+    assert [(note.kind, note.count) for note in notes] == [("guessed", 2), ("guessed", 3)]
+    anything = [10, 20, 1, float("nan"), "x", 0, 5, 6, False]
+    (face,) = read_faces(write(tmp_path / "faces.json", annotation(keypoints=anything)), [])
+    np.testing.assert_array_equal(face.landmarks, [[10, 20], [np.nan, np.nan], [np.nan, np.nan]])
+
+
+def test_ids_are_one_as_numbers_and_as_texts(tmp_path: Path) -> None:
+    path = write(tmp_path / "faces.json", annotation(image_id="7", category_id="3"), annotation(id=2, category_id=1))
+    notes: list[Note] = []
+    (face,) = read_faces(path, notes)
+    assert face.image == str(tmp_path / "a.jpg")
+    assert [str(note) for note in notes] == [f"{path}: 1 annotations are of another category than the one that is read"]
+    # A category that names no keypoints takes any number of them.
+    path = write(tmp_path / "faces.json", annotation(), categories=[{"id": 3, "name": "face", "keypoints": []}])
+    assert len(faces_of(path)[0]) == 1
+
+
+def test_the_face_of_wholebody_is_read(tmp_path: Path) -> None:
+    face = {"face_kpts": [1, 2, 2, 3, 4, 1], "face_box": [0, 0, 9, 9], "face_valid": True}
+    path = write(tmp_path / "faces.json", annotation(**face), annotation(id=9, **{**face, "face_valid": False}))
+    notes: list[Note] = []
+    (found,) = read_faces(path, notes)
+    assert found.landmarks.tolist() == [[1, 2], [3, 4]]
+    assert found.box == (-0.5, -0.5, 8.5, 8.5)
+    assert [note.kind for note in notes] == ["guessed", "left out"]
+    (body, _), skipped = faces_of(path, keypoints="keypoints")
+    np.testing.assert_array_equal(body.landmarks[0], [10, 20])
+    assert skipped == []
+
+
+def test_paths_of_another_machine_count_by_name(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.jpg").touch()
+    for name in ("C:\\data\\a.jpg", "D:/data/a.jpg", "/home/ann/a.jpg", "\\\\server\\data\\a.jpg"):
+        path = write(tmp_path / "faces.json", annotation(), images=[{"id": 7, "file_name": name}])
+        assert faces_of(path)[0][0].image == str(tmp_path / "images/a.jpg")
 
 
 def test_bad_image_names(tmp_path: Path) -> None:

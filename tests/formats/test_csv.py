@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_mapped_columns_bom_crlf_quotes_and_one_based(tmp_path: Path) -> None:
         ("a.jpg,1,2,3", "4 cells, but the header names 5 columns"),
         ("a.jpg,1,2,3,4,5", "6 cells"),
         (" ,1,2,3,4", "no image in column 'image'"),
-        ("a.jpg,1,nan,3,4", "column 'y0': expected a finite number or an empty cell, got 'nan'"),
+        ("a.jpg,1,nan,3,4", "landmark 0 has one coordinate"),
         ("a.jpg,1,2,inf,4", "column 'x1': expected a finite number"),
         ("a.jpg,1,2,-1e300,4", "column 'x1': expected a finite number"),
         ("a.jpg,1,2,1_0,4", "column 'x1'"),
@@ -99,10 +100,114 @@ def test_bad_rows_are_left_out_with_file_and_line(row: str, message: str, tmp_pa
 def test_bad_flags_and_boxes(tmp_path: Path) -> None:
     path = write(tmp_path, "image,x0,y0,v0,l,t,r,b\na,1,2,maybe,0,0,5,5\nb,1,2,1,5,0,0,5\nc,1,2,1,0,0,,5\n")
     faces, skipped = faces_of(path, visible_columns="v{i}", box_columns=["l", "t", "r", "b"])
-    assert faces == []
+    assert [face.box for face in faces] == [(0, 0, 5, 5), None]
+    assert len(skipped) == 1
     assert "column 'v0': expected 1, 0, true or false, got 'maybe'" in skipped[0]
-    assert "a box needs x0 < x1 and y0 < y1" in skipped[1]
-    assert "a box needs" in skipped[2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "box", "note"),
+    [
+        (",,,", None, ""),
+        ("NaN,NA,null,", None, ""),
+        ("0,0,0,0", None, "a box of 0 x 0 is none"),
+        ("9,1,3,7", (3, 1, 9, 7), "the box's corners (9, 1) and (3, 7) are put in order"),
+        ("3,1,,7", None, "box: coordinates must be finite, got nan"),
+        ("3,1,x,7", None, "column 'box_x1': expected a finite number or an empty cell, got 'x'"),
+    ],
+)
+def test_a_bad_box_never_costs_a_face(cells: str, box: Any, note: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"image,x0,y0,box_x0,box_y0,box_x1,box_y1\na.jpg,1,2,{cells}\n")
+    notes: list[Note] = []
+    (face,) = read_faces(path, notes)
+    assert face.landmarks.tolist() == [[1, 2]]
+    assert face.box == box
+    assert [str(n) for n in notes] == ([f"{path}:2: {note}"] if note else [])
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_separators_decimals_and_words_for_nothing(separator: str, tmp_path: Path) -> None:
+    rows = [["image", "person", "split", "x0", "y0", "x1", "y1"], ["a.jpg", "NaN", "n/a", "1.5", "2", "nan", "NA"]]
+    # Where cells are set apart otherwise, a comma is a decimal point.
+    rows += [["b.jpg", "Ann", "train", "1,5" if separator != "," else "1.5", "2", "3", "4"]]
+    path = write(tmp_path, "\n".join(separator.join(row) for row in rows) + "\n")
+    (a, b), skipped = faces_of(path)
+    assert skipped == []
+    np.testing.assert_array_equal(a.landmarks, [[1.5, 2], [np.nan, np.nan]])
+    assert (a.person, a.split) == ("", "")
+    assert b.landmarks.tolist() == [[1.5, 2], [3, 4]]
+
+
+def test_a_file_without_names_of_columns(tmp_path: Path) -> None:
+    path = write(tmp_path, "x/a.jpg 1.jpg,1,2,3,4\nb.png,5,6,nan,nan\n")
+    notes: list[Note] = []
+    a, b = read_faces(path, notes)
+    assert (a.where, a.image, a.landmarks.tolist()) == (f"{path}:1", str(tmp_path / "x/a.jpg 1.jpg"), [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(b.landmarks, [[5, 6], [np.nan, np.nan]])
+    assert [(n.kind, n.reason) for n in notes] == [("guessed", "file without names of columns")]
+    assert "the image, and x and y of 2 landmarks" in notes[0].message
+    # The image may stand last; a number too many is no pair.
+    (last,) = read_faces(write(tmp_path, "1;2;a.jpg\n"), [])
+    assert last.landmarks.tolist() == [[1, 2]]
+    with pytest.raises(DataError, match=r"faces\.csv:1: no column has a name, and 3 numbers are no pairs x, y; name"):
+        faces_of(write(tmp_path, "a.jpg,1,2,3\n"))
+
+
+def test_flags_as_in_coco(tmp_path: Path) -> None:
+    header = "image,x0,y0,x1,y1,x2,y2,visible0,visible1,visible2\n"
+    path = write(tmp_path, header + "a.jpg,1,2,3,4,0,0,2,1,0\nb.jpg,1,2,3,4,5,6,1,1,1\n")
+    notes: list[Note] = []
+    a, b = read_faces(path, notes)
+    assert a.visible is not None
+    assert b.visible is not None
+    assert a.visible.tolist() == [True, False, False]
+    assert b.visible.tolist() == [False, False, False]
+    np.testing.assert_array_equal(a.landmarks, [[1, 2], [3, 4], [np.nan, np.nan]])
+    assert [(n.kind, n.reason) for n in notes] == [("guessed", "file with visibility as in COCO")]
+    # Without a 2, 1 is visible and 0 hidden.
+    (b,) = read_faces(write(tmp_path, header + "b.jpg,1,2,3,4,5,6,1,0,1\n"), [])
+    assert b.visible is not None
+    assert b.visible.tolist() == [True, False, True]
+    assert b.landmarks[1].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("gap", ["x_2,y_2", "x-2,y-2", "x3,y3", "x02,y02", "y3,x3"])
+def test_landmark_columns_with_a_gap_are_refused(gap: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"image,x0,y0,x1,y1,{gap}\na.jpg,1,2,3,4,5,6\n")
+    with pytest.raises(DataError, match=r"faces\.csv:1: the landmark columns stop at '[xy]1', but there is '[xy]"):
+        faces_of(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "meant", "option"),
+    [
+        ("splt", "split", "split_column"),
+        ("Split", "split", "split_column"),
+        ("persons", "person", "person_column"),
+        ("subset", "subsets", "subsets_column"),
+        ("visble0", "visible{i}", "visible_columns"),
+        ("bbox_x0", "box_x0", "box_columns"),
+    ],
+)
+def test_columns_that_were_mistyped_are_refused(column: str, meant: str, option: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"image,x0,y0,{column}\na.jpg,1,2,1\n")
+    with pytest.raises(
+        DataError, match=re.escape(f"the column {column!r}; did you mean {meant!r}? Rename it, name it by")
+    ):
+        faces_of(path)
+    # Named by its option it is read.
+    if option == "split_column":
+        assert faces_of(path, split_column=column)[0][0].split == "1"
+
+
+def test_other_columns_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "image,x0,y0,age,pose,split\na.jpg,1,2,1,2,train\n")
+    notes: list[Note] = []
+    (face,) = read_faces(path, notes)
+    assert face.split == "train"
+    assert [(n.kind, n.count, str(n)) for n in notes] == [
+        ("ignored", 2, f"{path}:1: nothing is made of 2 columns: age, pose")
+    ]
 
 
 @pytest.mark.parametrize(

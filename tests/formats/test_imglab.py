@@ -96,9 +96,6 @@ def test_parts_are_sorted_by_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("box", "message"),
     [
-        ("<box top='0' left='0' width='9'><part name='0' x='1' y='1'/></box>", "a <box> without height="),
-        ("<box top='0' left='0' width='9' height='0'><part name='0' x='1' y='1'/></box>", "above 0, got 9 x 0"),
-        ("<box top='a' left='0' width='9' height='9'><part name='0' x='1' y='1'/></box>", "expected a number, got 'a'"),
         ("<box top='0' left='0' width='9' height='9'><part name='0' x='1'/></box>", "line 7: a <part> without y="),
         ("<box top='0' left='0' width='9' height='9'><part x='1' y='1'/></box>", "line 7: a <part> without name="),
         ("<box top='0' left='0' width='9' height='9'><part name='0' x='1' y='nan'/></box>", "finite, got 'nan'"),
@@ -121,6 +118,23 @@ def test_bad_boxes_are_left_out_with_file_and_line(box: str, message: str, tmp_p
     assert len(skipped) == 1
     assert skipped[0].startswith(f"{path}:7: ")
     assert message in skipped[0]
+
+
+@pytest.mark.parametrize(
+    ("sides", "note"),
+    [
+        ("top='0' left='0' width='9'", "a <box> without height="),
+        ("top='0' left='0' width='0' height='9'", "a box of 0 x 9 is none"),
+        ("top='a' left='0' width='9' height='9'", "box: expected a number, got 'a'"),
+    ],
+)
+def test_a_bad_box_never_costs_its_parts(sides: str, note: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"<image file='a.jpg'><box {sides}><part name='0' x='1' y='2'/></box></image>")
+    notes: list[Note] = []
+    (face,) = read_faces(path, notes)
+    assert face.landmarks.tolist() == [[1, 2]]
+    assert face.box is None
+    assert [(n.kind, str(n)) for n in notes] == [("ignored", f"{path}:7: {note}")]
 
 
 def test_images_without_a_name_are_left_out(tmp_path: Path) -> None:

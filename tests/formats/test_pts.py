@@ -272,3 +272,51 @@ def test_images_in_a_folder_that_is_named(tmp_path: Path) -> None:
     (root / "photographs/train/a.jpg").rename(root / "photographs/a.jpg")
     faces = list(read_faces(root / "points", notes, images=str(root / "photographs")))
     assert [face.image for face in faces] == [str(root / "photographs/b.jpg"), str(root / "photographs/a.jpg")]
+
+
+FACE = np.array([[40, 40], [80, 40], [60, 60], [45, 80], [75, 80]], dtype=float)
+
+
+def write_signed(root: Path, name: str, points: np.ndarray) -> None:
+    """A .pts file with these numbers, as they are, beside an image of 120 x 100."""
+    rows = "".join(f"{x:g} {y:g}\n" for x, y in points)
+    (root / f"{name}.pts").write_text(f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n")
+    (root / f"{name}.png").write_bytes(cv2.imencode(".png", np.zeros((100, 120, 3), np.uint8))[1].tobytes())
+
+
+def test_hidden_landmarks_with_a_minus_are_recognised(tmp_path: Path) -> None:
+    marks = FACE.copy()
+    marks[:2] *= -1
+    write_signed(tmp_path, "a", marks)
+    marks[3:] = -1
+    write_signed(tmp_path, "b", marks)
+    write_signed(tmp_path, "c", FACE)
+    notes: list[Note] = []
+    a, b, c = read_faces(tmp_path, notes)
+    np.testing.assert_array_equal(a.landmarks, FACE - 1)
+    assert a.visible is not None
+    assert a.visible.tolist() == [False, False, True, True, True]
+    np.testing.assert_array_equal(b.landmarks, [*(FACE[:3] - 1), [np.nan] * 2, [np.nan] * 2])
+    assert b.visible is not None
+    assert b.visible.tolist() == [False, False, True, False, False]
+    assert c.visible is None
+    assert [(note.kind, note.where) for note in notes] == [("guessed", a.where), ("guessed", b.where)]
+    assert "2 landmarks -x, -y are taken for hidden at x, y, and 2 at -1, -1 for missing" in notes[1].message
+    a, _, _ = read_faces(tmp_path, notes, negative="outside")
+    assert a.landmarks[0].tolist() == [-41, -41]
+    assert len(notes) == 2
+
+
+def test_landmarks_just_outside_the_border_stay(tmp_path: Path) -> None:
+    for number in range(4):
+        marks = FACE - (42 + number, 43)
+        write_signed(tmp_path, f"{number}", marks)
+        assert (marks < 0).all(axis=1).sum() == 1
+    notes: list[Note] = []
+    faces = list(read_faces(tmp_path, notes))
+    assert notes == []
+    assert faces[0].landmarks[0].tolist() == [-3, -4]
+    # Told so, a minus is a hidden landmark.
+    faces = list(read_faces(tmp_path, notes, negative="hidden"))
+    assert faces[0].landmarks[0].tolist() == [1, 2]
+    assert notes == []

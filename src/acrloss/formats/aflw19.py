@@ -34,6 +34,7 @@ from acrloss.errors import DataError
 from acrloss.files import regular_only
 from acrloss.formats.containers.mat5 import is_mat5, read_mat5, table_of
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import ordered_box
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import numbers, text
 from acrloss.formats.format import Format
@@ -109,7 +110,7 @@ def _read_mat(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[Fa
             image,
             points,
             visible=visible,
-            box=(left, top, right, bottom) if -1e9 < left < right < 1e9 and -1e9 < top < bottom < 1e9 else None,
+            box=ordered_box([left, top, right, bottom], where, notes),
             split="test" if test else "train",
             subsets=_subsets(bool(visible.all())) if test else frozenset(),
             official_faces=_OFFICIAL_FACES,
@@ -134,7 +135,7 @@ def _read_csv(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[Fa
             if number == 1 or not line.strip():
                 continue
             try:
-                face = _read_row(f"{file}:{number}", line, folders)
+                face = _read_row(f"{file}:{number}", line, folders, notes)
             except (ValueError, csv.Error) as error:
                 notes.append(unread(f"{file}:{number}", error))
                 continue
@@ -142,14 +143,14 @@ def _read_csv(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[Fa
             yield face
 
 
-def _read_row(where: str, line: str, folders: list[Path]) -> Face:
+def _read_row(where: str, line: str, folders: list[Path], notes: list[Note]) -> Face:
     row = next(csv.reader([line.rstrip("\r\n")]))
     if len(row) != 5 + 2 * _LANDMARKS:
         raise ValueError(
             f"{len(row)} cells, expected image, scale, box size, centre x and y, and {2 * _LANDMARKS} more"
         )
     _, size, x, y, *marks = numbers(row[1:], "the row").tolist()
-    box = (x - size / 2, y - size / 2, x + size / 2, y + size / 2) if size > 0 else None
+    box = ordered_box([x - size / 2, y - size / 2, x + size / 2, y + size / 2], where, notes)
     return Face(where, locate(text(row[0], "the image"), folders), np.reshape(marks, (_LANDMARKS, 2)), box=box)
 
 

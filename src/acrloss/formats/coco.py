@@ -1,8 +1,9 @@
 """COCO keypoints in JSON: images, annotations with keypoints [x, y, v] * M, categories with the keypoints' names.
 
-v is 0 for a missing landmark, 1 for a hidden one and 2 for a visible one. In COCO a keypoint counts pixels, so the
-centre of the first pixel is (0, 0) as it is here; the corners of a bbox x, y, width, height count from the image's
-corner, which is half a pixel further out.
+v is 0 for a missing landmark, 1 for a hidden one and 2 for a visible one; another number above 0, such as a confidence,
+is taken for visible, and said. The face of COCO-WholeBody, `face_kpts`, is read in place of the body. In COCO a
+keypoint counts pixels, so the centre of the first pixel is (0, 0) as it is here; the corners of a bbox x, y, width,
+height count from the image's corner, which is half a pixel further out.
 
 Splits are files (person_keypoints_train2017.json). Person, split and subsets of a face, which COCO has no place for,
 stand in its `attributes`, as CVAT's and Datumaro's exports have them.
@@ -24,10 +25,11 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats.containers.json_object import describe, kind_of, load
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import Box, ordered_box
 from acrloss.formats.fields.folders import exports, split_of
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.splits import split_named
-from acrloss.formats.fields.values import numbers, text
+from acrloss.formats.fields.values import numbers, size_of, text
 from acrloss.formats.format import Format
 from acrloss.images import image_size
 from acrloss.notes import Note
@@ -46,6 +48,7 @@ def read_faces(
     *,
     category: str | None = None,
     images: str | None = None,
+    keypoints: str | None = None,
     corner_origin: bool = False,
 ) -> Iterator[Face]:
     """The annotations with keypoints of a file, or of all COCO files of a folder, or else of the folders below it.
@@ -56,6 +59,8 @@ def read_faces(
         category: name of the category; the only one with keypoints where None.
         images: folder of the images; where None they are looked for beside the file and in the folders that COCO
             has them in (images, train2017, …).
+        keypoints: where annotations have their landmarks: "keypoints", or "face_kpts" as in COCO-WholeBody; the latter,
+            where there is any, where None.
         corner_origin: keypoints count from the corner of the image, as after an export from a drawing tool.
     """
     files = _files(path)
@@ -64,15 +69,24 @@ def read_faces(
     order: list[Any] | None = None
     for file in files:
         content = load(file)
-        categories = _categories(file, content, category)
+        rows = _objects(file, content, "annotations")
+        key = keypoints or ("face_kpts" if any("face_kpts" in row for row in rows) else "keypoints")
+        if key == "keypoints":
+            categories = _categories(file, content, category)
+        else:
+            # These landmarks are those of every category.
+            categories = {_id(row.get("category_id")): None for row in rows if key in row} or None
         if categories is None:
             continue
+        if keypoints is None and key == "face_kpts":
+            message = "its face_kpts are read, and no keypoints of bodies; give keypoints=keypoints for those"
+            notes.append(Note("guessed", "file of COCO-WholeBody whose faces are read", str(file), message))
         names = next((value for value in categories.values() if value is not None), [])
         if order and names and names != order:
             raise DataError(f"{file}: its keypoints are not named as in {files[0]}, or in another order; give one file")
         order = order or names
         split = split_named(file.stem) or split_of(path if path.is_dir() else file.parent, file.parent)
-        yield from _faces(file, content, categories, notes, images, 0.5 if corner_origin else 0.0, split)
+        yield from _faces(file, content, key, categories, notes, images, 0.5 if corner_origin else 0.0, split)
     if order is None:
         what = f"no category {category!r} with keypoints" if category is not None else "no annotation has keypoints"
         raise DataError(f"{path}: {what}; give a COCO keypoints file")
@@ -97,7 +111,7 @@ def _objects(file: Path, content: dict[str, Any], key: str) -> list[dict[str, An
     return values
 
 
-def _categories(file: Path, content: dict[str, Any], name: str | None) -> dict[int | str, list[Any] | None] | None:
+def _categories(file: Path, content: dict[str, Any], name: str | None) -> dict[str, list[Any] | None] | None:
     """The ids to read, and the names of their keypoints if the file says; None where there is nothing to read."""
     known = [value for value in _objects(file, content, "categories") if isinstance(value.get("keypoints"), list)]
     if name is not None:
@@ -105,60 +119,71 @@ def _categories(file: Path, content: dict[str, Any], name: str | None) -> dict[i
     elif len(known) > 1:
         used = {_id(value.get("category_id")) for value in _objects(file, content, "annotations")}
         known = [value for value in known if _id(value.get("id")) in used] or known
+        known = [value for value in known if value["keypoints"]] or known
         if len(known) > 1:
             names = ", ".join(reprlib.repr(value.get("name")) for value in known[:10])
             raise DataError(f"{file}: several categories have keypoints; give category= one of {names}")
     if known:
-        return {_id(value.get("id")): value["keypoints"] for value in known}
+        return {_id(value.get("id")): value["keypoints"] or None for value in known}
     if name is None and any("keypoints" in value for value in _objects(file, content, "annotations")):
         # Without a list of categories there is nothing to choose by.
         return {_id(value.get("category_id")): None for value in _objects(file, content, "annotations")}
     return None
 
 
-def _id(value: object) -> int | str:
-    """An id in a form that can be looked up."""
-    return value if isinstance(value, int | str) else reprlib.repr(value)
+def _id(value: object) -> str:
+    """An id in a form that can be looked up; 1 and "1" are one."""
+    return str(value) if isinstance(value, int | str) else reprlib.repr(value)
 
 
 def _faces(
     file: Path,
     content: dict[str, Any],
-    categories: dict[int | str, list[Any] | None],
+    keypoints: str,
+    categories: dict[str, list[Any] | None],
     notes: list[Note],
     images: str | None,
     shift: float,
     split: str,
 ) -> Iterator[Face]:
-    names: dict[int | str, object] = {}
+    names: dict[str, object] = {}
+    sizes: dict[str, tuple[float, float] | None] = {}
     for image in _objects(file, content, "images"):
         names[_id(image.get("id"))] = image.get("file_name")
+        sizes[_id(image.get("id"))] = size_of(image.get("width"), image.get("height"))
+    others = 0
     folders = [Path(images)] if images is not None else _image_folders(file)
-    located: dict[int | str, str] = {}
+    located: dict[str, str] = {}
     for number, values in enumerate(_objects(file, content, "annotations")):
         if _id(values.get("category_id")) not in categories:
+            others += 1
             continue
         where = f"{file}: annotation {reprlib.repr(values.get('id', f'number {number}'))}"
         try:
             key = _id(values.get("image_id"))
             if key not in located:
                 if key not in names:
-                    raise ValueError(f"no image has the id {reprlib.repr(key)}")
+                    shown = key if isinstance(values.get("image_id"), int) else reprlib.repr(key)
+                    raise ValueError(f"no image has the id {shown}")
                 located[key] = locate(text(names[key], "file_name"), folders)
             if values.get("iscrowd") in (1, True):
                 raise ValueError("a crowd, not one face")
             names_of = categories[_id(values.get("category_id"))]
             count = None if names_of is None else len(names_of)
-            landmarks, visible = _landmarks(values.get("keypoints"), count, shift)
-            face = Face(where, located[key], landmarks, visible, split=split)
-            if values.get("bbox") is not None:
-                face.box = _corners(values["bbox"])
+            if keypoints == "face_kpts" and values.get("face_valid") in (False, 0):
+                raise ValueError("the person's face is marked as not valid")
+            landmarks, visible = _landmarks(values.get(keypoints), count, shift, where, notes)
+            face = Face(where, located[key], landmarks, visible, split=split, stated_size=sizes[key])
+            face.box = _box(values.get("face_box" if keypoints == "face_kpts" else "bbox"), where, notes)
             if isinstance(attributes := values.get("attributes"), dict):
                 describe(face, attributes)
         except ValueError as error:
             notes.append(unread(where, error))
             continue
         yield face
+    if others:
+        message = f"{others} annotations are of another category than the one that is read"
+        notes.append(Note("ignored", "annotation of another category", str(file), message, others))
 
 
 def _image_folders(file: Path) -> list[Path]:
@@ -168,28 +193,45 @@ def _image_folders(file: Path) -> list[Path]:
     return [base / below for base in bases for below in ("", "images", subset, f"images/{subset}")]
 
 
-def _landmarks(keypoints: object, count: int | None, shift: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    if keypoints is None:
-        raise ValueError("no keypoints")
-    values = numbers(keypoints, "keypoints")
-    if len(values) % 3 or len(values) == 0 or (count is not None and len(values) != 3 * count):
+def _landmarks(
+    keypoints: object, count: int | None, shift: float, where: str, notes: list[Note]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    if not isinstance(keypoints, list):
+        raise ValueError(
+            "no keypoints"
+            if keypoints is None
+            else f"keypoints must be a list of numbers, got {reprlib.repr(keypoints)}"
+        )
+    if len(keypoints) % 3 or not keypoints or (count is not None and len(keypoints) != 3 * count):
         expected = "three numbers for each landmark" if count is None else f"{3 * count} numbers"
-        raise ValueError(f"keypoints: expected {expected}, got {len(values)}")
-    points = values.reshape(-1, 3)
-    flags = points[:, 2]
-    if not np.isin(flags, (0, 1, 2)).all():
-        raise ValueError(f"keypoints: v must be 0, 1 or 2, got {flags[~np.isin(flags, (0, 1, 2))][0]:g}")
-    landmarks = points[:, :2] - shift
-    landmarks[flags == 0] = np.nan
-    return landmarks, flags == 2
+        raise ValueError(f"keypoints: expected {expected}, got {len(keypoints)}")
+    # JSON has true and false where some tools mean 2 and 0.
+    flags = numbers([2 * v if isinstance(v, bool) else v for v in keypoints[2::3]], "keypoints: v")
+    if (flags < 0).any():
+        raise ValueError(f"keypoints: v must be 0, 1 or 2, got {flags[flags < 0][0]:g}")
+    odd = sum(isinstance(v, bool) for v in keypoints[2::3]) + int((~np.isin(flags, (0, 1, 2))).sum())
+    if odd:
+        message = f"{odd} flags v are not 0, 1 or 2; those above 0 are taken for visible"
+        notes.append(Note("guessed", "keypoint flag that is not 0, 1 or 2", where, message, odd))
+    known = flags > 0
+    landmarks = np.full((len(flags), 2), np.nan)
+    for axis in (0, 1):
+        # What a missing landmark has for coordinates is of no account: null, NaN, anything.
+        values = [v for v, there in zip(keypoints[axis::3], known.tolist(), strict=True) if there]
+        landmarks[known, axis] = numbers(values, "keypoints") - shift
+    return landmarks, known & (flags != 1)
 
 
-def _corners(bbox: object) -> tuple[float, float, float, float]:
-    values = numbers(bbox, "bbox").tolist()
-    if len(values) != 4 or values[2] <= 0 or values[3] <= 0:
-        raise ValueError(f"bbox: expected x, y and a width and height above 0, got {values[:6]}")
-    x, y, width, height = values
-    return x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5
+def _box(bbox: object, where: str, notes: list[Note]) -> Box | None:
+    if bbox is None or bbox == []:
+        return None
+    try:
+        x, y, width, height = numbers(bbox, "bbox").tolist()
+    except ValueError:
+        message = f"bbox: expected x, y, width and height, got {reprlib.repr(bbox)}"
+        notes.append(Note("ignored", "box that cannot be read", where, message))
+        return None
+    return ordered_box([x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5], where, notes)
 
 
 def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from acrloss.errors import DataError
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import ordered_box
 from acrloss.formats.format import Format
 from acrloss.images.cofw import ARRAYS, REFERENCE, array_named, open_cofw
 from acrloss.notes import Note
@@ -74,13 +75,13 @@ def _read_file(path: Path, notes: list[Note]) -> Iterator[Face]:
             if not (np.abs(phi[: 2 * _LANDMARKS]) < 1e9).all():
                 notes.append(unread(where, "coordinates must be finite"))
                 continue
-            box = (float(x) - 1, float(y) - 1, float(x + width) - 1, float(y + height) - 1)
+            box = [float(x) - 1, float(y) - 1, float(x + width) - 1, float(y + height) - 1]
             yield Face(
                 where,
                 f"{REFERENCE}{path}#{name}/{i}",
                 phi[: 2 * _LANDMARKS].reshape(2, _LANDMARKS).T - 1,
                 visible=phi[2 * _LANDMARKS :] == 0,
-                box=box if np.abs(box).max() < 1e9 and width > 0 and height > 0 else None,
+                box=ordered_box(box, where, notes),
                 split=ARRAYS[name][2],
                 official_faces=_OFFICIAL_FACES,
             )

@@ -1,10 +1,15 @@
-"""CSV files with one face in each row and a header line, columns mapped by options."""
+"""CSV files with one face in each row, columns mapped by options.
+
+The first line names the columns; where it does not, they are the image and x and y of each landmark. Cells are
+separated by commas, semicolons or tabs.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -14,7 +19,10 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.files import regular_only
+from acrloss.formats.csv_header import BOX, MISSING, VISIBLE, Columns, names_for, number_of, separator_of
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import Box, ordered_box
+from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import decimals
 from acrloss.formats.fields.values import text as text_of
 from acrloss.formats.format import Format
@@ -22,10 +30,7 @@ from acrloss.notes import Note
 
 _MAX_LINE = 1_000_000
 _MAX_BYTES = 2_000_000_000
-_TRUE = frozenset({"1", "true", "1.0"})
-_FALSE = frozenset({"0", "false", "0.0"})
-_VISIBLE = "visible{i}"
-_BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+_FLAGS = {"1": 1, "true": 1, "1.0": 1, "0": 0, "false": 0, "0.0": 0, "2": 2, "2.0": 2}
 
 
 def recognises(path: Path) -> bool:
@@ -50,7 +55,8 @@ def read_faces(
 ) -> Iterator[Face]:
     """The faces of a CSV file, or of the only CSV file of a folder.
 
-    An empty landmark cell is a missing landmark; a text that is not a finite number makes the row bad.
+    An empty landmark cell, or NaN, NA and the like, is a missing landmark; another text that is not a finite number
+    makes the row bad. Columns that nothing is made of are named in a note.
 
     Args:
         path: the file or folder. Image paths in it are relative to the file.
@@ -62,52 +68,58 @@ def read_faces(
         landmark_columns: pattern of the x and of the y columns; {i} counts from 0, or from 1 if there is no
             0.
         visible_columns: pattern of columns that hold 1 or true where a landmark is visible and 0 or false
-            where not; visible{i}, if there are such, where None.
+            where not, or 2, 1 and 0 as in COCO; visible{i}, if there are such, where None.
         subsets_column: tags separated by ;. "subsets", if there is such a column, where None.
         one_based: the file counts the image's first pixel as 1, 1.
     """
     file = _the_file(path)
     with open(file, newline="", encoding="utf-8-sig", errors="replace", opener=regular_only) as text:
-        rows = csv.reader(_lines(file, text))
+        lines = _lines(file, text)
+        first = next(lines, "")
+        separator = separator_of(first)
+        rows = csv.reader(chain([first], lines), delimiter=separator)
         header = _next_row(file, rows)
-        if header is None:
+        if not first or header is None:
             raise DataError(f"{file}: the file is empty; the first line must name the columns")
-        columns = _Columns(file, header)
+        names = names_for(file, header, separator, notes)
+        # Without names the first row is a face.
+        row = header if names is not None else _next_row(file, rows)
+        columns = Columns(file, names if names is not None else header)
         image_at = columns.at(image_column, "image_column")
-        person_at = columns.optional(person_column, "person_column", ("subject", "person"))
-        split_at = columns.optional(split_column, "split_column", ("split",))
-        subsets_at = columns.optional(subsets_column, "subsets_column", ("subsets",))
+        person_at = columns.optional(person_column, "person_column")
+        split_at = columns.optional(split_column, "split_column")
+        subsets_at = columns.optional(subsets_column, "subsets_column")
         marks_at = columns.landmarks(landmark_columns)
         visible_at = columns.visible(visible_columns, len(marks_at))
         box_at = columns.box(box_columns)
+        columns.check_unread(notes)
         shift = 1.0 if one_based else 0.0
-        while (row := _next_row(file, rows)) is not None:
-            if not row:
-                continue
+        flagged: list[tuple[Face, NDArray[np.int8]]] = []
+        for cells in _rows_from(file, row, rows):
             where = f"{file}:{rows.line_num}"
+            cell = _Cells(cells, columns.names, separator)
             try:
-                if len(row) != len(columns.names):
-                    raise ValueError(f"{len(row)} cells, but the header names {len(columns.names)} columns")
-                image = row[image_at].strip()
-                if not image:
-                    raise ValueError(f"no image in column {image_column!r}")
-                face = Face(
-                    where,
-                    str(file.parent / text_of(image, "the image's name")),
-                    _points(row, columns.names, marks_at) - shift,
-                )
-                if visible_at is not None:
-                    face.visible = np.array([_flag(row, columns.names, i) for i in visible_at])
-                if box_at is not None:
-                    face.box = _box([_number(row, columns.names, i) - shift for i in box_at])
+                if len(cells) != len(columns.names):
+                    raise ValueError(f"{len(cells)} cells, but the header names {len(columns.names)} columns")
+                if not cells[image_at].strip():
+                    raise ValueError(f"no image in column {columns.names[image_at]!r}")
+                image = locate(text_of(cells[image_at].strip(), "the image's name"), [file.parent])
+                face = Face(where, image, cell.points(marks_at) - shift)
+                flags = None if visible_at is None else np.array([cell.flag(i) for i in visible_at], dtype=np.int8)
             except ValueError as error:
                 notes.append(unread(where, error))
                 continue
-            face.person = "" if person_at is None else row[person_at].strip()
-            face.split = "" if split_at is None else row[split_at].strip()
-            tags = () if subsets_at is None else (tag.strip() for tag in row[subsets_at].split(";"))
+            if box_at is not None:
+                face.box = cell.box(box_at, shift, where, notes)
+            face.person = "" if person_at is None else cell.text(person_at)
+            face.split = "" if split_at is None else cell.text(split_at)
+            tags = () if subsets_at is None else (tag.strip() for tag in cell.text(subsets_at).split(";"))
             face.subsets = frozenset(tag for tag in tags if tag)
-            yield face
+            if flags is None:
+                yield face
+            else:
+                flagged.append((face, flags))
+    yield from _with_flags(file, flagged, notes)
 
 
 def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:
@@ -122,73 +134,16 @@ def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -
         Nothing: all is kept.
     """
     marks = range(annotations.scheme.num_landmarks)
-    header = ["image", "person", "split", "subsets", *_BOX, *(f"{axis}{m}" for m in marks for axis in "xy")]
+    header = ["image", "person", "split", "subsets", *BOX, *(f"{axis}{m}" for m in marks for axis in "xy")]
     with (folder / "faces.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*header, *(_VISIBLE.replace("{i}", str(m)) for m in marks)])
+        rows.writerow([*header, *(VISIBLE.replace("{i}", str(m)) for m in marks)])
         for i, image in enumerate(images):
             about = [image, annotations.persons[i], annotations.splits[i], ";".join(sorted(annotations.subsets[i]))]
             numbers = [*annotations.boxes[i].tolist(), *annotations.landmarks[i].ravel().tolist()]
             cells = ["" if math.isnan(v) else decimals(v) for v in numbers]
             rows.writerow(about + cells + annotations.visible[i].astype(int).tolist())
     return []
-
-
-class _Columns:
-    """Where the columns are that the options name."""
-
-    def __init__(self, file: Path, header: list[str]) -> None:
-        self.file = file
-        self.names = [name.strip() for name in header]
-        self.places: dict[str, int] = {}
-        for i, name in enumerate(self.names):
-            if name and name in self.places:
-                raise DataError(f"{file}:1: the column {name!r} is there twice; rename one")
-            self.places[name] = i
-
-    def at(self, name: str, option: str) -> int:
-        if name not in self.places:
-            names = " ".join(", ".join(self.names).split())
-            shown = names if len(names) <= 200 else names[:200] + " and more"
-            raise DataError(f"{self.file}:1: no column {name!r}; give {option}, the columns are {shown}")
-        return self.places[name]
-
-    def optional(self, name: str | None, option: str, usual: Sequence[str]) -> int | None:
-        if name is not None:
-            return self.at(name, option)
-        return next((self.places[name] for name in usual if name in self.places), None)
-
-    def landmarks(self, patterns: Sequence[str]) -> list[tuple[int, int]]:
-        if isinstance(patterns, str) or len(patterns) != 2 or not all("{i}" in pattern for pattern in patterns):
-            raise DataError(f"landmark_columns must be two patterns such as x{{i}} and y{{i}}, got {patterns!r}")
-        x, y = patterns
-        self.first = 0 if x.replace("{i}", "0") in self.places else 1
-        found: list[tuple[int, int]] = []
-        while not found or x.replace("{i}", str(self.first + len(found))) in self.places:
-            i = str(self.first + len(found))
-            found.append(
-                (
-                    self.at(x.replace("{i}", i), "landmark_columns"),
-                    self.at(y.replace("{i}", i), "landmark_columns"),
-                )
-            )
-        return found
-
-    def visible(self, pattern: str | None, count: int) -> list[int] | None:
-        if pattern is None:
-            if _VISIBLE.replace("{i}", str(self.first)) not in self.places:
-                return None
-            pattern = _VISIBLE
-        if "{i}" not in pattern:
-            raise DataError(f"visible_columns must be a pattern such as v{{i}}, got {pattern!r}")
-        return [self.at(pattern.replace("{i}", str(self.first + i)), "visible_columns") for i in range(count)]
-
-    def box(self, names: Sequence[str] | None) -> list[int] | None:
-        if names is None:
-            return [self.places[name] for name in _BOX] if all(name in self.places for name in _BOX) else None
-        if isinstance(names, str) or len(names) != 4:
-            raise DataError(f"box_columns must be four columns x0, y0, x1, y1; got {names!r}")
-        return [self.at(name, "box_columns") for name in names]
 
 
 def _the_file(path: Path) -> Path:
@@ -221,42 +176,68 @@ def _next_row(file: Path, rows: Iterator[list[str]]) -> list[str] | None:
         raise DataError(f"{file}:{line}: not a CSV file: {error}") from error
 
 
-def _points(row: list[str], names: list[str], places: list[tuple[int, int]]) -> NDArray[np.float64]:
-    points = np.array([(_number(row, names, x), _number(row, names, y)) for x, y in places])
-    lonely = np.flatnonzero(np.isnan(points[:, 0]) != np.isnan(points[:, 1]))
-    if len(lonely):
-        raise ValueError(f"landmark {lonely[0]} has one coordinate, expected both or none")
-    return points
+def _rows_from(file: Path, row: list[str] | None, rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """A row that was read already, and all after it; those of empty lines are passed over."""
+    while row is not None:
+        if row:
+            yield row
+        row = _next_row(file, rows)
 
 
-def _box(corners: list[float]) -> tuple[float, float, float, float] | None:
-    x0, y0, x1, y1 = corners
-    if all(math.isnan(corner) for corner in corners):
-        return None
-    if not (x0 < x1 and y0 < y1):
-        raise ValueError(f"a box needs x0 < x1 and y0 < y1, got {corners}")
-    return x0, y0, x1, y1
+def _with_flags(file: Path, faces: list[tuple[Face, NDArray[np.int8]]], notes: list[Note]) -> Iterator[Face]:
+    """Faces with what their flags mean: where there is a 2 they are COCO's, and 1 is hidden, not visible."""
+    coco = any((flags == 2).any() for _, flags in faces)
+    if coco:
+        message = "flags of 2 are there: taken as in COCO, 2 visible, 1 hidden, 0 missing"
+        notes.append(Note("guessed", "file with visibility as in COCO", str(file), message))
+    for face, flags in faces:
+        if coco:
+            face.landmarks = np.where(flags[:, None] == 0, np.nan, face.landmarks)
+        face.visible = flags == (2 if coco else 1)
+        yield face
 
 
-def _number(row: list[str], header: list[str], i: int) -> float:
-    """A cell as a finite number; NaN where it is empty."""
-    text = row[i].strip()
-    if not text:
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not -1e9 < value < 1e9 or "_" in text:
-        raise ValueError(f"column {header[i]!r}: expected a finite number or an empty cell, got {text[:60]!r}")
-    return value
+class _Cells:
+    """The cells of one row."""
 
+    def __init__(self, row: list[str], names: list[str], separator: str) -> None:
+        self.row, self.names, self.separator = row, names, separator
 
-def _flag(row: list[str], header: list[str], i: int) -> bool:
-    text = row[i].strip().lower()
-    if text not in _TRUE and text not in _FALSE:
-        raise ValueError(f"column {header[i]!r}: expected 1, 0, true or false, got {text[:60]!r}")
-    return text in _TRUE
+    def text(self, i: int) -> str:
+        """A text; "" for what stands for nothing."""
+        text = self.row[i].strip()
+        return "" if text.lower() in MISSING else text
+
+    def number(self, i: int) -> float:
+        """A finite number; NaN where the cell is empty."""
+        try:
+            return number_of(self.row[i], self.separator)
+        except ValueError:
+            text = self.row[i].strip()[:60]
+            raise ValueError(
+                f"column {self.names[i]!r}: expected a finite number or an empty cell, got {text!r}"
+            ) from None
+
+    def points(self, places: list[tuple[int, int]]) -> NDArray[np.float64]:
+        points = np.array([(self.number(x), self.number(y)) for x, y in places])
+        lonely = np.flatnonzero(np.isnan(points[:, 0]) != np.isnan(points[:, 1]))
+        if len(lonely):
+            raise ValueError(f"landmark {lonely[0]} has one coordinate, expected both or none")
+        return points
+
+    def flag(self, i: int) -> int:
+        text = self.row[i].strip().lower()
+        if text not in _FLAGS:
+            raise ValueError(f"column {self.names[i]!r}: expected 1, 0, true or false, got {text[:60]!r}")
+        return _FLAGS[text]
+
+    def box(self, places: list[int], shift: float, where: str, notes: list[Note]) -> Box | None:
+        try:
+            corners = [self.number(i) - shift for i in places]
+        except ValueError as error:
+            notes.append(Note("ignored", "box that cannot be read", where, str(error)))
+            return None
+        return ordered_box(corners, where, notes)
 
 
 FORMAT = Format(

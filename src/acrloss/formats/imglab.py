@@ -27,6 +27,7 @@ from acrloss.errors import DataError
 from acrloss.formats.containers.xml_stream import Document, root_of
 from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.boxes import boxes_of_all
+from acrloss.formats.fields.face_box import Box, ordered_box
 from acrloss.formats.fields.folders import exports, split_of
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.landmark_names import LandmarkNames
@@ -34,8 +35,6 @@ from acrloss.formats.fields.splits import split_named
 from acrloss.formats.fields.values import decimals, numbers, text
 from acrloss.formats.format import Format
 from acrloss.notes import Note
-
-_Box = tuple[float, float, float, float]
 
 
 def recognises(path: Path) -> bool:
@@ -85,7 +84,9 @@ class _Found:
 
     __slots__ = ("box", "image", "line", "names", "points")
 
-    def __init__(self, line: int, image: str, box: _Box, names: tuple[str, ...], points: NDArray[np.float64]) -> None:
+    def __init__(
+        self, line: int, image: str, box: Box | None, names: tuple[str, ...], points: NDArray[np.float64]
+    ) -> None:
         self.line, self.image, self.box, self.names, self.points = line, image, box, names, points
 
 
@@ -138,24 +139,26 @@ class _Dataset(Document):
             if not self.names:
                 raise ValueError("the box has no parts")
             points = numbers(self.points, "part").reshape(-1, 2)
-            corners = _corners(box)
         except ValueError as error:
             self.notes.append(unread(where, error))
             return
         names = tuple(self.names)
         names = self.same.setdefault(names, names)
+        corners = _corners(box, where, self.notes)
         self.faces.append(_Found(self.box_line, self.image, corners, names, points))
 
 
-def _corners(box: dict[str, str]) -> _Box:
+def _corners(box: dict[str, str], where: str, notes: list[Note]) -> Box | None:
     sides = ("left", "top", "width", "height")
-    missing = next((side for side in sides if side not in box), None)
-    if missing:
-        raise ValueError(f"a <box> without {missing}=")
-    left, top, width, height = numbers([box[side] for side in sides], "box").tolist()
-    if width <= 0 or height <= 0:
-        raise ValueError(f"a box needs a width and height above 0, got {width:g} x {height:g}")
-    return left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
+    try:
+        missing = next((side for side in sides if side not in box), None)
+        if missing:
+            raise ValueError(f"a <box> without {missing}=")
+        left, top, width, height = numbers([box[side] for side in sides], "box").tolist()
+    except ValueError as error:
+        notes.append(Note("ignored", "box that cannot be read", where, str(error)))
+        return None
+    return ordered_box([left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5], where, notes)
 
 
 def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:

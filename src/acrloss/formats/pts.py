@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +30,7 @@ from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.folders import PictureFolders, Pictures, image_folders, walk
 from acrloss.formats.fields.splits import split_of_folder
 from acrloss.formats.format import Format
+from acrloss.formats.negative_points import read_hidden
 from acrloss.notes import Note
 
 _MAX_BYTES = 1_000_000
@@ -71,7 +73,13 @@ def recognises(path: Path) -> bool:
         return False
 
 
-def read_faces(path: Path, notes: list[Note], *, images: str | None = None) -> Iterator[Face]:
+def read_faces(
+    path: Path,
+    notes: list[Note],
+    *,
+    images: str | None = None,
+    negative: Literal["outside", "hidden"] | None = None,
+) -> Iterator[Face]:
     """Every .pts file of a folder and its sub-folders with the image beside it.
 
     Where none is, it is looked for in a folder called images, image, imgs, … in the folder of the .pts file, beside it
@@ -82,9 +90,17 @@ def read_faces(path: Path, notes: list[Note], *, images: str | None = None) -> I
         notes: receives a line for each face that is left out.
         images: folder of the images, laid out like that of the .pts files or all in one; where None they are looked for
             as above.
+        negative: landmarks -x, -y lie outside the image, or are hidden ones at x, y and missing ones at 1, 1, as in
+            MERL-RAV; where None they are hidden where that puts many of them into their faces.
     """
     if not path.is_dir():
         raise DataError(f"{path}: expected a folder of images and .pts files")
+    faces = list(_every_face(path, notes, images))
+    read_hidden(faces, negative, notes)
+    yield from faces
+
+
+def _every_face(path: Path, notes: list[Note], images: str | None) -> Iterator[Face]:
     root = path.resolve()
     pictures = PictureFolders()
     for folder, names in walk(path):

@@ -20,6 +20,7 @@ from pathlib import Path
 from acrloss.errors import DataError
 from acrloss.files import regular_only
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import ordered_box
 from acrloss.formats.fields.image_places import locate
 from acrloss.formats.fields.values import numbers, text
 from acrloss.formats.format import Format
@@ -112,7 +113,7 @@ def _read_list(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[F
                 if not line.strip():
                     continue
                 try:
-                    face = _read_line(f"{file}:{number}", line, folders)
+                    face = _read_line(f"{file}:{number}", line, folders, notes)
                 except ValueError as error:
                     notes.append(unread(f"{file}:{number}", error))
                     continue
@@ -125,7 +126,7 @@ def _read_list(file: Path, notes: list[Note], folders: list[Path]) -> Iterator[F
         raise DataError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _read_line(where: str, line: str, folders: list[Path]) -> Face:
+def _read_line(where: str, line: str, folders: list[Path], notes: list[Note]) -> Face:
     words = line.split()
     extra = len(words) - _COORDINATES - 1
     if extra not in (0, _BOX, _BOX + len(_ATTRIBUTES)):
@@ -135,9 +136,7 @@ def _read_line(where: str, line: str, folders: list[Path]) -> Face:
     marks = numbers(words[:_COORDINATES], "landmarks").reshape(-1, 2)
     face = Face(where, locate(text(words[-1], "the image"), folders), marks, official_faces=_OFFICIAL_FACES)
     if extra:
-        x0, y0, x1, y1 = numbers(words[_COORDINATES : _COORDINATES + _BOX], "the box").tolist()
-        if x0 < x1 and y0 < y1:
-            face.box = (x0, y0, x1, y1)
+        face.box = ordered_box(words[_COORDINATES : _COORDINATES + _BOX], where, notes)
     flags = words[_COORDINATES + _BOX : -1]
     if any(flag not in ("0", "1") for flag in flags):
         raise ValueError(f"attributes must be 0 or 1, got {' '.join(flags)[:60]}")

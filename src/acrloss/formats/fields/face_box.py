@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ def ordered_box(corners: object, where: str, notes: list[Note]) -> Box | None:
     try:
         x0, y0, x1, y1 = numbers(corners, "box").tolist()
     except ValueError as error:
-        fault = str(error) if str(error).startswith("box") else f"a box has four numbers, got {corners!r:.60}"
+        fault = str(error) if str(error).startswith("box") else f"a box has four numbers, got {reprlib.repr(corners)}"
         notes.append(Note("ignored", "box that cannot be read", where, fault))
         return None
     if x0 == x1 or y0 == y1:
@@ -95,7 +96,8 @@ def owners(
             if before is None or rank > before[0]:
                 rejected, best[mine[0]] = before[1] if before is not None else None, (rank, loose)
         if rejected is not None:
-            message = f"the box {rejected.label!r:.60} is no face's, by its label and what it holds, or a better one is"
+            name = reprlib.repr(rejected.label)
+            message = f"the box {name} is no face's, by its label and what it holds, or a better one is"
             notes.append(Note("ignored", "box that is no face's", rejected.where, message))
     return [box if found is None else found[1].box for found, box in zip(best, known, strict=True)]
 
