@@ -289,6 +289,7 @@ def test_what_is_no_file_of_predictions(tmp_path: Path) -> None:
     faces = some_faces()
     assert "no such file" in refused(tmp_path / "none.csv", faces).lower()
     assert "neither predictions.npz nor .pts files" in refused(tmp_path, faces)
+    assert "no such file or folder; give a run folder" in refused(tmp_path / "run", faces)
     (tmp_path / "p.mat").write_bytes(b"")
     assert "predictions are a run folder, a folder of .pts, or a .npz, .csv or .txt file" in refused(
         tmp_path / "p.mat", faces

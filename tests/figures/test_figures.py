@@ -175,6 +175,24 @@ def test_names_of_the_worst_landmarks_neither_overlap_nor_leave_the_figure(shape
     assert bar.y1 <= height + 1
 
 
+def test_wide_objects_have_room_in_the_figures_of_the_shape_model() -> None:
+    scheme = Scheme("wing", 8, tuple(range(8)), contours=((tuple(range(8)), True),), noun="wing")
+    data = WIDE + np.random.default_rng(1).normal(0, 3, (30, 8, 2))
+    model = ShapeModel.fit(data)
+    modes, smooth = shapes.mean_and_modes(model, scheme), shapes.smooth_faces(model, data[0], scheme)
+    for figure, first in ((modes, "mean wing"), (smooth, "real wing")):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+        assert first in {ax.get_title() for ax in figure.axes}
+        labels = [ax.yaxis.label.get_window_extent(renderer) for ax in figure.axes if ax.get_ylabel()]
+        assert len(labels) >= 2
+        assert all(label.x0 >= 0 for label in labels)
+        assert not any(one.overlaps(other) for i, one in enumerate(labels) for other in labels[i + 1 :])
+    values = shapes.values_on_mean_face(WIDE, {"Φ": np.linspace(0, 1, 8)}, scheme, label="Φ")
+    assert not values.axes[0].collections[0].get_clip_on(), "the dots at the rim are whole"
+
+
 def test_landmark_errors_may_be_unknown_or_zero() -> None:
     errors = np.full(68, np.nan)
     style.to_png(error_figures.landmark_errors(face(), errors, IBUG, normalizer=NORMALIZER), dpi=30)

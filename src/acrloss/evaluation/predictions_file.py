@@ -95,6 +95,8 @@ def read_found(path: Path) -> Found:
     try:
         if path.is_dir():
             return _read_npz(path / "predictions.npz") if (path / "predictions.npz").is_file() else _read_pts(path)
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder; give a run folder or a file of predictions")
         readers = {".npz": _read_npz, ".csv": _read_csv, ".txt": _read_cofw68}
         if path.suffix.lower() not in readers:
             raise DataError(f"{path}: predictions are a run folder, a folder of .pts, or a .npz, .csv or .txt file")

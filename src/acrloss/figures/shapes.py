@@ -133,7 +133,9 @@ def mean_and_modes(
     share = model.eigenvalues.numpy() / model.eigenvalues.numpy().sum()
     moved = mean + np.asarray(sigmas)[:, None, None] * (spread * vectors).T[:modes]
     extent = np.ptp(moved.reshape(-1, 2), axis=0)
-    figure = new_figure(2.1 * len(sigmas) + 0.7, 2.1 * (extent[1] / extent[0]) * modes + 0.6)
+    # What is wide makes low rows: their labels lie, and have room for two lines.
+    row_height = max(2.1 * (extent[1] / extent[0]), 0.5)
+    figure = new_figure(2.1 * len(sigmas) + 1.3, row_height * modes + 0.6)
     axes = figure.subplots(modes, len(sigmas), sharex=True, sharey=True, squeeze=False)
     for row in range(modes):
         for column, sigma in enumerate(sigmas):
@@ -148,7 +150,8 @@ def mean_and_modes(
                 if row == 0
                 else "",
             )
-        axes[row, 0].set_ylabel(f"mode {row + 1}\n{100 * share[row]:.1f} % of variance", color=INK, fontsize=9.5)
+        text = f"mode {row + 1}\n{100 * share[row]:.1f} % of variance"
+        axes[row, 0].set_ylabel(text, color=INK, fontsize=9.5, rotation=0, ha="right", va="center", labelpad=8)
     return figure
 
 
@@ -165,12 +168,15 @@ def smooth_faces(
     """
     real = checked_face(face, scheme)
     side = np.ptp(real, axis=0).max()
-    figure = new_figure(2.1 * (len(shares) + 1) + 0.6, 5.4)
+    height = 1.9 * _aspect(real) + 0.7
+    figure = new_figure(2.1 * (len(shares) + 1) + 1.1, 2 * height + 0.3)
     axes = figure.subplots(2, len(shares) + 1, sharex=True, sharey=True)
     for row, (rule, colour, _, text) in enumerate(_RULES):
         draw_outline(axes[row, 0], real, scheme, BLACK, 1.5)
         style_face_axes(axes[row, 0], f"real {scheme.called}" if row == 0 else "")
-        axes[row, 0].set_ylabel(text, color=INK, fontsize=9.5)
+        axes[row, 0].set_ylabel(
+            text.replace(" by ", " by\n"), color=INK, fontsize=9.5, rotation=0, ha="right", va="center", labelpad=8
+        )
         for column, share in enumerate(shares, start=1):
             ax = axes[row, column]
             modes = model.modes(share, rule=rule)
@@ -199,7 +205,7 @@ def values_on_mean_face(mean_face: ArrayLike, values: Mapping[str, ArrayLike], s
     norm = Normalize(0, top)
     columns = min(len(levels), 3)
     rows = math.ceil(len(levels) / columns)
-    figure = new_figure(3.6 * columns + 0.9, 3.6 * rows + 0.2)
+    figure = new_figure(3.6 * columns + 0.9, max((3.2 * _aspect(face) + 0.5) * rows + 0.2, 2.4))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (title, level) in zip(axes, levels.items(), strict=False):
         draw_outline(ax, face, scheme, "#9aa1ad", 1.1)
@@ -213,6 +219,7 @@ def values_on_mean_face(mean_face: ArrayLike, values: Mapping[str, ArrayLike], s
             edgecolors=INK,
             linewidths=0.6,
             zorder=3,
+            clip_on=False,
         )
         style_face_axes(ax, title)
     for ax in axes[len(levels) :]:
@@ -277,6 +284,12 @@ def picture_grid(
     if colour_label:
         colour_bar(figure, axes.ravel().tolist(), Normalize(*value_range), colour_label)
     return figure
+
+
+def _aspect(face: NDArray[np.float64]) -> float:
+    """Height of a shape over its width, kept within what a figure can show."""
+    extent = np.ptp(face, axis=0)
+    return float(np.clip(extent[1] / max(extent[0], 1e-9), 0.2, 1.4))
 
 
 _RULES: tuple[tuple[Rule, str, str, str], ...] = (

@@ -62,7 +62,8 @@ def write_comparison(
     nme = {name: evaluation.score.nme for name, evaluation in evaluations.items()}
     details = [("How to make this again", command)]
     if left_out:
-        details.append((f"{len(left_out)} images left out: a predictor has no landmarks for them", "\n".join(left_out)))
+        images = f"{len(left_out):,} image{'' if len(left_out) == 1 else 's'}"
+        details.append((f"{images} left out: a predictor has no landmarks for what is in them", "\n".join(left_out)))
     faces = scheme.count(first.score.faces)
     if first.score.faces < len(annotations):
         faces = f"{first.score.faces:,} of {scheme.count(len(annotations))}"
