@@ -163,7 +163,7 @@ def test_faces_with_odd_values(tmp_path: Path) -> None:
         line(good + "nan nan 0")  # what stands for a missing landmark
         + line(good + "0.5 0.5 2", box="0.5 0.5 0 0")  # no box
         + "\n"
-        + line(good + "0.5 0.5 3")
+        + line(good + "0.5 0.5 -1")
         + line(good + "0.5 nan 2")
         + line(good + "120 50 2")
         + line(good)
@@ -180,7 +180,7 @@ def test_faces_with_odd_values(tmp_path: Path) -> None:
     boxless, *notes = notes
     assert (str(boxless), boxless.kind) == (f"{where}:2: a box of 0 x 0 is none", "ignored")
     assert [str(note) for note in notes] == [
-        f"{where}:4: visibility must be 0, 1 or 2, got 3",
+        f"{where}:4: visibility must be 0, 1 or 2, got -1",
         f"{where}:5: landmarks: coordinates must be finite, got 'nan'",
         f"{where}:6: 120 is no share of the image's side; YOLO's numbers lie between 0 and 1",
         f"{where}:7: 11 numbers, but class, box and 3 landmarks are 14",
@@ -188,6 +188,14 @@ def test_faces_with_odd_values(tmp_path: Path) -> None:
         f"{where}:9: the class: expected a number, got 'face'",
     ]
     assert {note.kind for note in notes} == {"left out"}
+
+
+def test_confidences_for_visibility(tmp_path: Path) -> None:
+    """As predictions are saved; what is not quite 0 is a landmark."""
+    (face,), (note,) = faces_of(one(tmp_path, YOLO_LINE.replace("0.4 0.5 2", "0.4 0.5 0.93")))
+    assert face.visible is not None
+    assert face.visible.tolist() == [True, False, False]
+    assert (note.kind, note.count, note.where) == ("guessed", 1, f"{tmp_path / 'labels/a.txt'}:1")
 
 
 def test_classes(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from acrloss.formats.fields.boxes import boxes_of_all
 from acrloss.formats.fields.face_box import ordered_box
 from acrloss.formats.fields.folders import PictureFolders, Pictures, walk
 from acrloss.formats.fields.image_places import locate
+from acrloss.formats.fields.keypoint_flags import keypoint_flags
 from acrloss.formats.fields.values import numbers, text
 from acrloss.formats.format import Format
 from acrloss.images import image_size
@@ -260,25 +261,22 @@ def _face(
         raise ValueError(f"{len(words)} numbers, but class, box and {data.marks} landmarks are {expected}")
     columns = [words[5 + i :: data.columns] for i in range(data.columns)]
     if data.columns == 3:
-        flags = numbers(columns[2], "visibility")
-        if not np.isin(flags, (0, 1, 2)).all():
-            raise ValueError(f"visibility must be 0, 1 or 2, got {flags[~np.isin(flags, (0, 1, 2))][0]:g}")
+        known, visible = keypoint_flags(columns[2], "visibility", where, notes)
         # What stands in the place of a missing landmark says nothing.
         columns[:2] = [
-            ["0" if flag == 0 else word for word, flag in zip(column, flags, strict=True)] for column in columns[:2]
+            [word if there else "0" for word, there in zip(column, known, strict=True)] for column in columns[:2]
         ]
-        missing, visible = flags == 0, flags == 2
     marks: NDArray[np.float64] = np.stack([numbers(column, "landmarks") for column in columns[:2]], axis=1)
     if data.columns == 2:
-        missing = (marks == 0).all(axis=1) | (marks < 0).all(axis=1)
-        visible = ~missing
+        known = ~((marks == 0).all(axis=1) | (marks < 0).all(axis=1))
+        visible = known
     outside = (marks < _SHARES[0]) | (marks > _SHARES[1])
     if outside.any():
         raise ValueError(f"{marks[outside][0]:g} is no share of the image's side; YOLO's numbers lie between 0 and 1")
     marks = marks * size - shift
-    marks[missing] = np.nan
+    marks[~known] = np.nan
     x, y, width, height = (numbers(words[1:5], "box") * (size * 2)).tolist()
-    face = Face(where, image, marks, visible & ~missing)
+    face = Face(where, image, marks, visible)
     # Edges lie half a pixel beyond the centres of the pixels that they enclose, whatever the landmarks count from.
     corners = [x - width / 2 - 0.5, y - height / 2 - 0.5, x + width / 2 - 0.5, y + height / 2 - 0.5]
     face.box = ordered_box(corners, where, notes)
