@@ -112,7 +112,7 @@ def _parse(name: str, command: Any, given: Sequence[str]) -> Any:
     options = [option for action in parser._actions for option in action.option_strings]
     files = list(configurations(given, options))
     for path, group in files:
-        check_names(path, group, options)
+        check_names(path, group, options, parser.get_defaults())
     try:
         return parser, parser.parse_args(given)
     except ArgumentError as error:

@@ -27,8 +27,8 @@ def configurations(given: Sequence[str], options: Sequence[str]) -> Iterator[tup
             yield Path(value), f"{group}."
 
 
-def check_names(path: Path, group: str, options: Sequence[str]) -> None:
-    """Refuse a configuration that is none, or has a name that is no option.
+def check_names(path: Path, group: str, options: Sequence[str], defaults: Any) -> None:
+    """Refuse a configuration that is none, has a name that is no option, or no value where one is needed.
 
     Raises:
         DataError: names the file, and the nearest option.
@@ -50,6 +50,8 @@ def check_names(path: Path, group: str, options: Sequence[str]) -> None:
                         f"{path}: {before}{key} is a group of options, as in {key}: {{...: ...}}, not {value!r}"
                     )
                 check(value, f"{before}{key}.")
+            elif value is None and defaults.get(f"{before}{key}") is not None:
+                raise DataError(f"{_place(str(key), [path])}{before}{key} has no value; give one, or leave it out")
 
     check(read_yaml(path, "a configuration"), group)
 
