@@ -1,7 +1,12 @@
 """What commands print."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
+from acrloss.commands.main import COMMANDS
 from acrloss.commands.terminal import notes, print_table, results_in
 from acrloss.printable import printable
 
@@ -30,3 +35,14 @@ def test_printable_keeps_every_letter_and_line() -> None:
     text = "Gesicht — 顔 é\n\tΦ ≤ 1 😀"
     assert printable(text) == text
     assert printable("a\u202eb\x00") == r"a\u202eb\x00"
+
+
+@pytest.mark.parametrize("command", [[], *([*name.split(), "--help"] for name in ("train", "explore", "predict"))])
+def test_help_on_a_console_without_greek(command: list[str]) -> None:
+    assert not command or " ".join(command[:-1]) in COMMANDS
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    arguments = [sys.executable, "-m", "acrloss", *command]
+    run = subprocess.run(arguments, capture_output=True, env=environment, check=False)
+    assert run.returncode == 0, run.stderr
+    assert b"Traceback" not in run.stderr
+    assert b"acrloss" in run.stdout

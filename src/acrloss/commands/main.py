@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from acrloss.commands.mistakes import check_names, configurations, explain
-from acrloss.commands.terminal import notes, out
+from acrloss.commands.terminal import notes, out, use_any_encoding
 from acrloss.errors import DataError
 from acrloss.suggestions import did_you_mean
 
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 where some of the work failed, 2 after input that the user can mend (one line says how),
         130 after Ctrl-C.
     """
+    use_any_encoding()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         _overview()

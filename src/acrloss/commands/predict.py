@@ -1,11 +1,13 @@
-"""Find faces and their landmarks in photographs or a video; draws them and writes them as JSON and .pts.
+"""Find faces and their landmarks in photographs or videos; draws them and writes them as JSON and .pts, or as CSV.
 
-Give image files, folders, patterns such as 'photos/**/*.jpg', one video file, or a camera's number. The packaged model
-is used unless --model names another; faces are detected unless --box gives the face's place.
+Give image files, folders, patterns such as 'photos/**/*.jpg', videos ('clips/*.mp4'), the address of a stream, or a
+camera's number. The packaged model is used unless --model names another; faces are detected unless --box gives their
+places. Nothing is replaced but results of an earlier run.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +15,41 @@ from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.errors import DataError
 
 if TYPE_CHECKING:
+    from acrloss.prediction.box_file import BoxFile
     from acrloss.prediction.faces import Faces
+    from acrloss.prediction.predictor import BoxesOf, Predictor
 
 
 def add_arguments(parser: Any) -> None:
-    parser.add_argument("images", type=str, nargs="+", help="images, folders, patterns, a video, or a camera 0, 1 …")
+    parser.add_argument(
+        "images", type=str, nargs="+", help="images, folders, patterns; or videos, an address, a camera 0, 1 …"
+    )
     parser.add_argument(
         "--model", type=str, default="default", help="packaged model (acrloss models), run folder, or model file"
     )
     parser.add_argument(
-        "--box", type=str | None, default=None, help="x0,y0,x1,y1 of the face in pixels, instead of detection"
+        "--box",
+        type=str | None,
+        default=None,
+        help="the face's place instead of detection: x0,y0,x1,y1 in pixels; whole, for all of the image; "
+        "or a CSV file with the columns image,x0,y0,x1,y1",
     )
     parser.add_argument("--detector", type=str, default="auto", help="face detector: auto, yuface or mtcnn")
     parser.add_argument(
         "--flip_test", action="store_true", help="average over each crop and its mirror image; takes longer"
+    )
+    parser.add_argument("--refine", type=bool, default=True, help="look at each face a second time, upright and tight")
+    parser.add_argument(
+        "--retry",
+        type=bool,
+        default=True,
+        help="look for lost faces elsewhere, lying on their side and upside down",
+    )
+    parser.add_argument(
+        "--min_confidence",
+        type=float | None,
+        default=None,
+        help="leave out faces of a lower mean confidence, 0 to 1; 0 if not given, in videos 0.5",
     )
     parser.add_argument("--output", type=Path, default=Path("predictions"), help="folder of the results")
     parser.add_argument(
@@ -35,99 +58,165 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--seconds", type=float, default=0.0, help="stop a video or camera after so long; 0: never")
 
 
-def run(parsed: Any) -> None:
-    from acrloss.images.encode import save_png
+def run(parsed: Any) -> int:
     from acrloss.networks.flip_averaging import FlipTest
     from acrloss.networks.localizer import load_model
-    from acrloss.prediction.inputs import VIDEO_SUFFIXES, check_boxes, image_files
+    from acrloss.prediction.inputs import image_files, videos_among
+    from acrloss.prediction.photographs import PhotographResults
     from acrloss.prediction.predictor import Predictor
+    from acrloss.prediction.video import claim_videos
 
     _, values = parsed
-    box = check_boxes(parse_box(values.box)) if values.box is not None else None
-    sources, folder = [str(source) for source in values.images], Path(values.output)
-    for source in sources:
-        if Path(source).suffix in (".safetensors", ".onnx") or (Path(source) / "best.safetensors").is_file():
-            raise DataError(f"{source} is a model; give it with --model {source}")
-    moving = [s for s in sources if s.isdecimal() or Path(s).suffix.lower() in VIDEO_SUFFIXES]
-    if moving and len(sources) > 1:
-        raise DataError("give one video or camera alone")
-    if moving and (box is not None or values.format is not None):
+    _check(values)
+    boxes = parse_box(values.box)
+    sources = [str(source) for source in values.images]
+    videos, others = videos_among(sources)
+    if videos and others:
+        raise DataError(f"give images or videos, not both in one command: {videos[0]} is a video, {others[0]} is not")
+    if videos and (boxes is not None or values.format is not None):
         raise DataError("--box and --format are for images; a video's faces are detected and written as CSV")
-    files = [] if moving else image_files(sources)
-    _refuse_equal_names(files)
+    passed: list[str] = []
+    names = claim_videos(videos, values.output) if videos else []
+    results = None if videos else PhotographResults(image_files(others, passed), values.output, values.format)
     network = load_model(values.model)
-    predictor = Predictor(FlipTest(network) if values.flip_test else network, detector=values.detector)
-    if box is None:
+    predictor = Predictor(
+        FlipTest(network) if values.flip_test else network,
+        detector=values.detector,
+        refine=values.refine,
+        retry=values.retry,
+    )
+    if boxes is None:
         # Asked for now, so that a missing detector is known before any work.
         predictor.detector  # noqa: B018
-    if moving:
-        from acrloss.prediction.video import predict_video
+    if results is None:
+        return _follow(predictor, dict(zip(videos, names, strict=True)), values)
+    for line in passed:
+        notes.print(line, style="yellow", soft_wrap=True)
+    if results.passed:
+        notes.print(f"passed over {len(results.passed)} pictures that an earlier run drew into {values.output}")
+    return _find(predictor, results, boxes, values)
 
-        followed = predict_video(predictor, sources[0], folder, values.seconds, progress)
-        notes.print(
-            f"{followed.faces} faces in {followed.frames} frames; landmarks in {followed.table}",
-            markup=False,
-            soft_wrap=True,
-        )
-        results_in(followed.drawn)
-        return
+
+def _check(values: Any) -> None:
+    """Refuse what is known to be wrong before anything is loaded."""
+    if not (math.isfinite(values.seconds) and values.seconds >= 0):
+        raise DataError(f"--seconds is 0 (never stop) or more, not {values.seconds:g}")
+    if values.min_confidence is not None and not 0 <= values.min_confidence <= 1:
+        raise DataError(f"--min_confidence is 0 to 1, not {values.min_confidence:g}")
+    for source in map(str, values.images):
+        if Path(source).suffix in (".safetensors", ".onnx") or (Path(source) / "best.safetensors").is_file():
+            raise DataError(f"{source} is a model; give it with --model {source}")
+
+
+def _follow(predictor: Predictor, videos: dict[str, str], values: Any) -> int:
+    """The faces of videos, one after another; each with the name of its results."""
+    from acrloss.prediction.faces import UNSURE
+    from acrloss.prediction.video import predict_video
+
+    least = UNSURE if values.min_confidence is None else values.min_confidence
+    worked, whole, drawn = 0, True, values.output
+    for source, name in videos.items():
+        try:
+            followed = predict_video(
+                predictor, source, values.output, values.seconds, progress, name=name, min_confidence=least
+            )
+        except DataError as error:
+            if len(videos) == 1:
+                raise
+            notes.print(f"left out: {error}", style="yellow", soft_wrap=True)
+            continue
+        worked, drawn = worked + 1, followed.drawn
+        count = f"{followed.faces} face{'s' * (followed.faces != 1)} in {followed.frames} frames"
+        notes.print(f"{count}; landmarks in {followed.table}", soft_wrap=True)
+        if followed.shortfall:
+            whole = False
+            notes.print(f"warning: {followed.shortfall}", style="yellow", soft_wrap=True)
+        if not followed.faces:
+            _say_why_not(predictor)
+    if not worked:
+        raise DataError("none of the videos could be read; the lines above say why")
+    results_in(drawn if len(videos) == 1 else values.output)
+    return 0 if whole and worked == len(videos) else 1
+
+
+def _find(predictor: Predictor, results: Any, boxes: BoxesOf | BoxFile | None, values: Any) -> int:
+    """The faces of photographs."""
+    from acrloss.prediction.box_file import BoxFile
+
     found: list[Faces] = []
     failed: list[str] = []
-    for pixels, faces in progress(predictor.stream(files, failed, box), "predicting", len(files)):
-        stem = Path(faces.image).stem
-        faces.write_json(folder / f"{stem}.json")
-        faces.write_pts(folder / f"{stem}.pts")
-        save_png(folder / f"{stem}.png", faces.draw(pixels))
+    doubtful = 0
+    files = results.files
+    for pixels, faces in progress(predictor.stream(files, failed, boxes), "predicting", len(files)):
+        if values.min_confidence is not None:
+            kept = faces.select(~(faces.certainty < values.min_confidence))
+            doubtful, faces = doubtful + len(faces) - len(kept), kept
+        results.write(pixels, faces)
         found.append(faces)
     # One bad image must not cost the results of the others.
     for reason in failed:
-        notes.print(f"left out: {reason}", style="yellow", markup=False, soft_wrap=True)
+        notes.print(f"left out: {reason}", style="yellow", soft_wrap=True)
+    lost = results.finish(found, failed)
     if not found:
         raise DataError("none of the images could be read; the lines above say why")
     if failed:
-        notes.print(f"{len(failed)} of {len(files)} images left out")
-    faceless = [faces.image for faces in found if not len(faces)]
-    for image in faceless[:5]:
-        notes.print(f"no face found in {image}", markup=False, soft_wrap=True)
-    if len(faceless) > 5:
-        notes.print(f"and in {len(faceless) - 5} more")
+        notes.print(f"{len(failed)} of {len(files)} images left out, named in {values.output / 'left_out.txt'}")
+    if isinstance(boxes, BoxFile) and (unused := boxes.unused()):
+        notes.print(f"{len(unused)} images in {boxes.path} were not given, the first is {unused[0]}", soft_wrap=True)
+    _say_first("no face found in", [faces.image for faces in found if not len(faces)])
+    _say_first("unsure (drawn dashed, may be no face):", [faces.image for faces in found if faces.unsure.any()])
+    if doubtful:
+        notes.print(f"{doubtful} face{'s' * (doubtful != 1)} below --min_confidence left out")
     count = sum(map(len, found))
     notes.print(f"{count} face{'s' * (count != 1)} in {len(found)} image{'s' * (len(found) != 1)}")
-    if values.format is not None:
-        _write_data_set(found, folder / values.format, values.format)
-    results_in(folder)
+    for line in lost:
+        notes.print(line, soft_wrap=True)
+    unable = not count and boxes is None and _say_why_not(predictor)
+    results_in(values.output)
+    return 1 if failed or unable else 0
 
 
-def _write_data_set(found: list[Faces], folder: Path, format: str) -> None:
-    from acrloss.annotations import concatenate
-    from acrloss.formats import write_annotations
-
-    parts = [faces.to_annotations() for faces in found if len(faces)]
-    if not parts:
-        raise DataError(f"no face was found, so there is none to write as {format}")
-    for note in write_annotations(concatenate(parts), folder, format):
-        notes.print(note, markup=False, soft_wrap=True)
+def _say_first(what: str, images: list[str], most: int = 5) -> None:
+    for image in images[:most]:
+        notes.print(f"{what} {image}", soft_wrap=True)
+    if len(images) > most:
+        notes.print(f"and in {len(images) - most} more")
 
 
-def _refuse_equal_names(files: list[Path]) -> None:
-    stems: dict[str, Path] = {}
-    for path in files:
-        if (other := stems.setdefault(path.stem, path)) != path:
-            raise DataError(
-                f"{other} and {path} have the same name, and so would their results; give them in separate commands"
-            )
+def _say_why_not(predictor: Predictor) -> bool:
+    """Whether the model was never shown what the detector finds, which is said."""
+    if predictor.detector.name in predictor.model.box_maps:
+        return False
+    notes.print(
+        f"the model was trained without the boxes of {predictor.detector.name}, which finds human faces only; "
+        "give the places with --box x0,y0,x1,y1, --box whole or --box FILE.csv",
+        style="yellow",
+        soft_wrap=True,
+    )
+    return True
 
 
-def parse_box(text: str) -> tuple[float, float, float, float]:
-    """x0,y0,x1,y1 as numbers.
+def parse_box(text: str | None) -> BoxesOf | BoxFile | None:
+    """--box as a function of an image; None where there is none.
 
     Raises:
-        DataError: it is something else.
+        DataError: it is neither four numbers, nor "whole", nor a file of boxes.
+        ValueError: the numbers are no box.
     """
+    from acrloss.prediction.box_file import BoxFile
+    from acrloss.prediction.inputs import check_boxes, is_there
+
+    if text is None:
+        return None
+    if text == "whole":
+        return lambda image, size: (-0.5, -0.5, size[0] - 0.5, size[1] - 0.5)
+    if Path(text).suffix.lower() == ".csv" or is_there(Path(text)):
+        return BoxFile(text)
     try:
         x0, y0, x1, y1 = (float(part) for part in text.split(","))
     except ValueError:
         raise DataError(
-            f"--box is four numbers x0,y0,x1,y1 in pixels, as in --box 40,30,180,190; not {text!r}"
+            f"--box is four numbers x0,y0,x1,y1 in pixels, as in 40,30,180,190, or whole, or a CSV file; not {text!r}"
         ) from None
-    return x0, y0, x1, y1
+    box = check_boxes((x0, y0, x1, y1))
+    return lambda image, size: box

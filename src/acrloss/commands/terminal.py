@@ -1,5 +1,7 @@
 """How commands speak: results to standard output, everything else to standard error."""
 
+import io
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -32,6 +34,13 @@ class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
         done = f"{task.completed:,.0f}"
         return Text(done if task.total is None else f"{done} of {task.total:,.0f}", style="progress.download")
+
+
+def use_any_encoding() -> None:
+    """Let the streams of a console whose encoding lacks Φ print a ? for it, instead of ending in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:

@@ -301,10 +301,21 @@ def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -
     return []
 
 
+def add_faceless(folder: Path, images: Sequence[str]) -> None:
+    """Add images without a face to the file that `write_faces` wrote for faces of no split."""
+    path = folder / "faces.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for number, image in enumerate(images, len(content["images"]) + 1):
+        width, height = image_size(str(folder / image))
+        content["images"].append({"id": number, "file_name": image, "width": width, "height": height})
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
 FORMAT = Format(
     title="COCO keypoints",
     looks_like="JSON with images, annotations and categories",
     recognises=recognises,
     read=read_faces,
     write=write_faces,
+    add_faceless=add_faceless,
 )

@@ -52,6 +52,8 @@ class Format:
             each, by an absolute path or, if it was copied, relative to the folder. Files are written into the folder
             only, whatever the faces' images, splits and persons are called. Returns a line for each thing that was
             changed. None where the format is read only.
+        add_faceless: `add_faceless(folder, images)` adds images without a face to what `write` wrote; None where the
+            files list faces only.
         cannot_hold: what has no place in the format at all. Missing landmarks cannot be left out of a face, so such
             faces are not handed to `write`; of anything else `write_annotations` says that it is lost. "splits" are
             those besides train, val and test.
@@ -69,6 +71,7 @@ class Format:
     recognises: Callable[[Path], bool]
     read: Callable[..., Iterator[Face]]
     write: Callable[[Path, Annotations, Sequence[str]], list[str]] | None = None
+    add_faceless: Callable[[Path, Sequence[str]], None] | None = None
     cannot_hold: frozenset[Part] = frozenset()
     images: Literal["named", "beside", "one each"] = "named"
     image_folder: Callable[[str, frozenset[str]], str] = lambda split, subsets: "images"

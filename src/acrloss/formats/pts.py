@@ -195,11 +195,16 @@ def write_pts(path: str | Path, landmarks: ArrayLike) -> Path:
         ValueError: another shape, or a value that is not finite (the format has no missing landmarks).
         DataError: the file cannot be written.
     """
+    return write_atomic(path, pts_text(landmarks))
+
+
+def pts_text(landmarks: ArrayLike) -> str:
+    """What `write_pts` writes."""
     points = np.asarray(landmarks, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
         raise ValueError(f"expected finite landmarks (M, 2), got shape {points.shape}")
     body = "".join(f"{x:.6f} {y:.6f}\n" for x, y in (points + 1).tolist())
-    return write_atomic(path, f"version: 1\nn_points: {len(points)}\n{{\n{body}}}\n")
+    return f"version: 1\nn_points: {len(points)}\n{{\n{body}}}\n"
 
 
 def write_faces(folder: Path, annotations: Annotations, images: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ def write_annotations(
     format: str,
     *,
     copy_images: bool = False,
+    relative: bool = False,
+    faceless: Sequence[str] = (),
     progress: Progress = no_progress,
 ) -> list[str]:
     """Write annotations as a folder that `acrloss.formats.read_annotations` reads.
@@ -41,6 +44,9 @@ def write_annotations(
         copy_images: put the images into `dest`; else the files name them by absolute paths. Formats whose files name no
             image, such as pts, always have them copied. What is no file of its own (synthetic faces, images in a
             COFW file) is written as PNG.
+        relative: name images that stay where they are relative to `dest`, so that both can move together.
+        faceless: image files in which no face was found, for formats that list these too: a missed face can then be
+            added by hand.
         progress: wraps the numbers of the faces whose images are copied, for a progress bar.
 
     Returns:
@@ -75,8 +81,12 @@ def write_annotations(
         if copy_images:
             images = _copy_images(annotations, temporary, its, progress)
         else:
-            images = [os.path.abspath(image) for image in annotations.images]  # noqa: PTH100
+            images = [_named(image, dest, relative) for image in annotations.images]
         notes += its.write(temporary, annotations, images)
+        if faceless and (its.add_faceless is None or copy_images):
+            notes.append(f"{format} does not list images without faces: {len(faceless)} left out")
+        elif faceless and its.add_faceless is not None:
+            its.add_faceless(temporary, [_named(image, dest, relative) for image in faceless])
         if dest.exists():
             dest.rmdir()
         temporary.rename(dest)
@@ -88,6 +98,15 @@ def write_annotations(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return notes
+
+
+def _named(image: str, dest: Path, relative: bool) -> str:
+    """How the files in `dest` name an image that stays where it is."""
+    path = os.path.abspath(image)  # noqa: PTH100 (links stay as they are named)
+    try:
+        return Path(os.path.relpath(path, dest)).as_posix() if relative else path
+    except ValueError:  # on another drive of Windows
+        return path
 
 
 def _contents(annotations: Annotations) -> dict[Part, int]:

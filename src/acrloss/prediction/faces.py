@@ -150,10 +150,14 @@ class Faces:
     def table(self) -> tuple[list[str], list[list[Any]]]:
         """Header and rows of `to_pandas`."""
         marks = self.scheme.num_landmarks
-        header = ["image", "face", "score", "x0", "y0", "x1", "y1"]
-        header += [f"{column}{m}" for m in range(marks) for column in ("px", "py", "c")]
         values = np.concatenate([self.landmarks, self.confidence[..., None]], axis=-1).reshape(len(self), 3 * marks)
-        return header, [
+        return table_header(self.scheme), [
             [self.image, int(self.ids[i]), float(self.scores[i]), *self.boxes[i].round(3).tolist(), *row]
             for i, row in enumerate(values.round(4).tolist())
         ]
+
+
+def table_header(scheme: Scheme) -> list[str]:
+    """The columns of `Faces.table`."""
+    points = [f"{column}{m}" for m in range(scheme.num_landmarks) for column in ("px", "py", "c")]
+    return ["image", "face", "score", "x0", "y0", "x1", "y1", *points]

@@ -27,6 +27,8 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 
+_STREAMS = ("http://", "https://", "rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
+
 # Files that people take for images, and what makes them one.
 _REMEDIES = {
     **dict.fromkeys((".heic", ".heif"), "convert it to JPEG, as with: heif-convert PHOTO.HEIC PHOTO.jpg (macOS: sips)"),
@@ -148,6 +150,45 @@ def image_files(sources: str | Path | Iterable[str | Path], passed: list[str] | 
             passed += others
         files.update(dict.fromkeys(found))
     return list(files)
+
+
+def videos_among(sources: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The videos, cameras and addresses among sources, and the other sources.
+
+    A pattern that matches videos and no image stands for those videos.
+    """
+    videos: dict[str, None] = {}
+    others = []
+    for source in sources:
+        if is_video(source):
+            videos[source] = None
+        elif glob.has_magic(source) and not is_there(Path(source)):
+            matches = sorted(islice(glob.iglob(source, recursive=True), 1_000_000))  # noqa: PTH207
+            suffixes = {Path(match).suffix.lower() for match in matches}
+            if suffixes & VIDEO_SUFFIXES and not suffixes & IMAGE_SUFFIXES:
+                videos.update(dict.fromkeys(match for match in matches if Path(match).suffix.lower() in VIDEO_SUFFIXES))
+            else:
+                others.append(source)
+        else:
+            others.append(source)
+    return list(videos), others
+
+
+def is_stream(source: str) -> bool:
+    """Whether a source is the address of a video."""
+    return source.lower().startswith(_STREAMS)
+
+
+def is_camera(source: str) -> bool:
+    """Whether a source is the number of a camera; a file or folder of that name is not."""
+    return source.isdecimal() and not is_there(Path(source))
+
+
+def is_video(source: str) -> bool:
+    """Whether a source is a camera, an address, or called as video files are."""
+    named = Path(source).suffix.lower() in VIDEO_SUFFIXES and not glob.has_magic(source)
+    there = is_there(Path(source))
+    return is_camera(source) or is_stream(source) or (named and not (there and Path(source).is_dir()))
 
 
 def is_there(path: Path) -> bool:
