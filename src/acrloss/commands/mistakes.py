@@ -15,7 +15,7 @@ _WRONG_VALUE = re.compile(r'Parser key "(?P<key>[\w.]+)":\s*(?P<what>.*)', re.DO
 
 def configurations(given: Sequence[str], options: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """The configuration files that are named, each with the group of options that it is of ("" for --config)."""
-    for word, following in zip(given, [*given[1:], ""], strict=True):
+    for word, following in zip(given, [*given, ""][1:], strict=True):
         option, equals, value = word.partition("=")
         value = value if equals else following
         group = option.removeprefix("--")
