@@ -370,6 +370,9 @@ def test_export_writes_a_model_that_evaluate_and_predict_take(
     assert "exported already" in fails("export", file)
     assert "--format onnx" in fails("export", model, "--format", "torchscript", "--int8", faces_300w)
     assert "give one of onnx" in fails("export", model, "--format", "tflite")
+    assert "q.bin is no name for onnx" in fails("export", model, "--int8", faces_300w, "--output", tmp_path / "q.bin")
+    assert "no such file" in fails("export", model, "--int8", tmp_path / "none", "--output", tmp_path / "q")
+    assert not list(tmp_path.glob("q*"))
 
 
 def test_evaluate_scores_the_packaged_model_with_detected_boxes(

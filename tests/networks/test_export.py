@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -18,7 +19,7 @@ from acrloss.formats import read_annotations
 from acrloss.images import read_image
 from acrloss.networks import export as module
 from acrloss.networks.description import FORMAT
-from acrloss.networks.export import TOLERANCE, export, sample_crops
+from acrloss.networks.export import OPSET, TOLERANCE, Form, export, export_file, sample_crops
 from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.networks.onnx_model import OnnxModel
 from acrloss.networks.quantize import quantization_crops, quantize
@@ -85,12 +86,106 @@ def test_torchscript_and_openvino_agree_too(network: LandmarkNet, tmp_path: Path
 
 
 def test_a_wrong_export_is_not_kept(network: LandmarkNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_torchscript", lambda network, file: lambda crops: np.full((8, 29, 2), 0.5))
+    monkeypatch.setattr(module, "_torchscript", lambda network, file, form: lambda crops: np.full((8, 29, 2), 0.5))
     with pytest.raises(DataError, match="differs from the network"):
         export(network, tmp_path / "a.pt", "torchscript")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DataError, match="unknown format 'onx'; give one of onnx, torchscript, openvino"):
         export(network, tmp_path / "a.onnx", "onx")
+
+
+# What older programs cannot read: arithmetic on shapes, and places looked up in memory.
+SHAPE_ARITHMETIC = {"Shape", "Gather", "Range", "Squeeze", "ConstantOfShape", "Expand", "Cast"}
+
+
+@pytest.mark.parametrize(("head", "channels"), [("pooled", 2), ("pooled", 4), ("soft_argmax", 4)])
+def test_opencv_reads_it_and_finds_the_same(head: str, channels: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = create_model("test_efficientnet", get_scheme("cofw29"), CropSpec(SIZE), None, channels, "none", head).eval()
+    made.add_spread(nn.Linear(256, 29))
+    for layout, batch in (("float_nchw", 1), ("float_nchw", 0)):
+        file = tmp_path / "a.onnx"
+        assert export(made, file, "onnx", Form(layout, batch)) <= TOLERANCE
+        assert {node.op_type for node in onnx.load(file).graph.node} & SHAPE_ARITHMETIC == set()
+        crops = sample_crops(SIZE, 3)
+        expected = made.locate_crops(crops)
+        # A file of a fixed batch is run crop by crop.
+        found = OnnxModel(file).locate_crops(crops)
+        assert found[0] == pytest.approx(expected[0], abs=1e-5)
+        assert found[1] == pytest.approx(expected[1], abs=1e-4)
+        if not batch:
+            continue
+        network = cv2.dnn.readNetFromONNX(str(file))
+        for crop, landmarks, confidence in zip(crops, *expected, strict=True):
+            network.setInput(cv2.dnn.blobFromImage(crop))
+            by_opencv = network.forward(["landmarks", "confidence"])
+            assert by_opencv[0].reshape(29, 2) == pytest.approx(landmarks, abs=1e-4)
+            assert by_opencv[1].reshape(29) == pytest.approx(confidence, abs=1e-4)
+
+
+def test_a_fixed_batch_is_filled_up(network: LandmarkNet, tmp_path: Path) -> None:
+    export(network, tmp_path / "a.onnx", "onnx", Form(batch=4, opset=21))
+    graph = onnx.load(tmp_path / "a.onnx")
+    assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 4
+    assert graph.opset_import[0].version == 21
+    crops = sample_crops(SIZE, 6)
+    assert OnnxModel(tmp_path / "a.onnx").locate_crops(crops)[0] == pytest.approx(
+        network.locate_crops(crops)[0], abs=1e-5
+    )
+    quantize(tmp_path / "a.onnx", tmp_path / "b.onnx", [crops])
+    assert OnnxModel(tmp_path / "b.onnx").locate_crops(crops)[0].shape == (6, 29, 2)
+
+
+def test_older_opsets_are_written(network: LandmarkNet, tmp_path: Path) -> None:
+    export(network, tmp_path / "a.onnx", "onnx", Form("float_nchw", opset=15))
+    assert onnx.load(tmp_path / "a.onnx").opset_import[0].version == 15
+    for form in ({"opset": 14}, {"opset": 99}, {"batch": -1}, {"layout": "nchw"}):
+        with pytest.raises(DataError, match=r"ONNX opsets from 15|a batch has 1 to|unknown layout 'nchw'; give one of"):
+            Form(**form)  # type: ignore[arg-type]
+    assert Form().opset == OPSET
+
+
+def test_torchscript_and_openvino_take_floats_too(network: LandmarkNet, tmp_path: Path) -> None:
+    export(network, tmp_path / "a.pt", "torchscript", Form("float_nchw"))
+    crops = sample_crops(SIZE, 2)
+    loaded = torch.jit.load(str(tmp_path / "a.pt"))  # type: ignore[no-untyped-call]
+    found = loaded(torch.from_numpy(crops).permute(0, 3, 1, 2).float())[0].detach()
+    assert np.asarray(found) == pytest.approx(network.locate_crops(crops)[0], abs=1e-5)
+    pytest.importorskip("openvino")
+    export(network, tmp_path / "b.xml", "openvino", Form("float_nchw", 3))
+
+
+def test_names_keep_their_dots_and_contradict_nothing(tmp_path: Path) -> None:
+    for given, format, written in (
+        ("v/face-1.0", "onnx", "v/face-1.0.onnx"),
+        ("v/face-1.1", "onnx", "v/face-1.1.onnx"),
+        ("v/face", "torchscript", "v/face.pt"),
+        ("v/face.xml", "openvino", "v/face.xml"),
+        ("v/face.ONNX", "onnx", "v/face.ONNX"),
+        (".", "onnx", "best.onnx"),
+    ):
+        assert export_file(tmp_path / given, format, "best") == tmp_path / written
+    for given, format, suffix in (
+        ("m.onnx", "torchscript", ".pt"),
+        ("q.bin", "onnx", ".onnx"),
+        ("m.pt", "openvino", ".xml"),
+        ("best.safetensors", "onnx", ".onnx"),
+    ):
+        with pytest.raises(DataError, match=rf"{given} is no name for {format}, whose files end in {suffix}"):
+            export_file(tmp_path / given, format)
+
+
+def test_nothing_that_is_not_ours_is_replaced(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "ours.onnx").write_bytes(exported.read_bytes())
+    assert export_file(tmp_path / "ours.onnx", "onnx") == tmp_path / "ours.onnx"
+    (tmp_path / "theirs.onnx").write_bytes(b"another's network")
+    with pytest.raises(DataError, match=r"theirs.onnx is there and no export of acrloss; give another --output"):
+        export_file(tmp_path / "theirs", "onnx")
+    (tmp_path / "a.bin").write_bytes(b"another's weights")
+    with pytest.raises(DataError, match=r"a.bin is there and no export of acrloss"):
+        export_file(tmp_path / "a.xml", "openvino")
+    (tmp_path / "a.xml").write_text("<!-- acrloss-model -->")
+    assert export_file(tmp_path / "a.xml", "openvino") == tmp_path / "a.xml"
 
 
 def test_int8_is_smaller_and_close(network: LandmarkNet, exported: Path, faces_300w: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from acrloss.commands.command_line import command_line, in_this_folder
 from acrloss.commands.data_options import add_data_arguments, choose_split, list_notes, read_data
 from acrloss.commands.score_options import add_score_arguments, score_options
 from acrloss.commands.terminal import is_wide, notes, print_table, progress, results_in
+from acrloss.detection.registry import DETECTORS
 from acrloss.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def add_arguments(parser: Any) -> None:
         default="true",
         help="crop around the annotated face, or around what the face detector finds",
     )
-    parser.add_argument("--detector", type=str, default="auto", help="face detector: auto, yuface or mtcnn")
+    parser.add_argument("--detector", type=str, default="auto", help=f"face detector: auto, {', '.join(DETECTORS)}")
     parser.add_argument("--flip_test", action="store_true", help="average over each crop and its mirror image")
     add_score_arguments(parser)
     parser.add_argument(

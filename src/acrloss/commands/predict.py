@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acrloss.commands.terminal import notes, progress, results_in
+from acrloss.detection.registry import DETECTORS
 from acrloss.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def add_arguments(parser: Any) -> None:
         help="the face's place instead of detection: x0,y0,x1,y1 in pixels; whole, for all of the image; "
         "or a CSV file with the columns image,x0,y0,x1,y1",
     )
-    parser.add_argument("--detector", type=str, default="auto", help="face detector: auto, yuface or mtcnn")
+    parser.add_argument("--detector", type=str, default="auto", help=f"face detector: auto, {', '.join(DETECTORS)}")
     parser.add_argument(
         "--flip_test", action="store_true", help="average over each crop and its mirror image; takes longer"
     )

@@ -1,60 +1,46 @@
-"""Finding the faces of a photograph: one small interface, and the detectors whose weights come in a package.
+"""Choosing a face detector: by name, or the first that is installed.
 
-- "yuface" (libfacedetection, BSD-3-Clause): compiled in, milliseconds a picture; x86-64 Linux and Windows, Python 3.10
-  and 3.11.
-- "mtcnn" (`acrloss.detection.mtcnn`, MIT): slower, and for every machine that onnxruntime is for.
-
-`benchmarks/detection.py` measures them.
+`acrloss.detection.registry` lists them; `benchmarks/detection.py` measures them.
 """
 
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from acrloss.detection.detector import Detector
-from acrloss.detection.mtcnn import create_mtcnn
-from acrloss.detection.yuface import create_yuface
+from acrloss.detection.detector import SMALLEST_FACE, Detector
+from acrloss.detection.registry import DETECTORS, detector_kind
 from acrloss.errors import DataError
-
-
-@dataclass(frozen=True)
-class _Kind:
-    module: str
-    install: str
-    create: Callable[[], Detector]
-
-
-# The order in which "auto" tries them.
-_KINDS = {
-    "yuface": _Kind("yuface", "pip install yuface", create_yuface),
-    "mtcnn": _Kind("onnxruntime", "pip install onnxruntime", create_mtcnn),
-}
 
 
 def detector_names() -> list[str]:
     """The names that `create_detector` takes, "auto" apart."""
-    return list(_KINDS)
+    return list(DETECTORS)
 
 
 def installed_detectors() -> list[str]:
     """Those of `detector_names()` whose packages are installed."""
-    return [name for name, kind in _KINDS.items() if importlib.util.find_spec(kind.module)]
+    return [name for name in DETECTORS if importlib.util.find_spec(detector_kind(name).package)]
 
 
-def create_detector(name: str = "auto") -> Detector:
+def calibrated_detectors() -> list[str]:
+    """The installed ones whose boxes a training learns to use: the network may be used where another is installed."""
+    return [name for name in installed_detectors() if detector_kind(name).calibrated]
+
+
+def create_detector(name: str = "auto", smallest_face: float = SMALLEST_FACE) -> Detector:
     """A face detector; nothing is downloaded.
 
     Args:
-        name: one of `detector_names()`, or "auto" for the first that is installed.
+        name: one of `detector_names()`, or "auto" for the first that is installed and may be chosen so.
+        smallest_face: side in pixels of the smallest faces that are looked for in large pictures.
 
     Raises:
         DataError: the name is unknown, or the detector's package is not installed.
+        ValueError: the smallest face has no positive side.
     """
-    if name != "auto" and name not in _KINDS:
-        raise DataError(f"unknown detector {name!r}; give one of auto, {', '.join(_KINDS)}")
-    wanted = list(_KINDS) if name == "auto" else [name]
-    found = [kind for kind in wanted if kind in installed_detectors()]
+    if name != "auto" and name not in DETECTORS:
+        raise DataError(f"unknown detector {name!r}; give one of auto, {', '.join(DETECTORS)}")
+    wanted = [name] if name != "auto" else [known for known in DETECTORS if detector_kind(known).automatic]
+    found = [known for known in wanted if known in installed_detectors()]
     if not found:
-        remedy = " or ".join(_KINDS[kind].install for kind in wanted)
+        remedy = " or ".join(detector_kind(known).install for known in wanted)
         raise DataError(f"no face detector is installed; {remedy}, or give the faces' boxes with --box")
-    return _KINDS[found[0]].create()
+    return detector_kind(found[0]).create(smallest_face)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acrloss.arrays import Float, Image
-from acrloss.detection.detector import Detector, ScaledDetector
+from acrloss.detection.detector import Detector, DetectorKind, ScaledDetector
 from acrloss.files import read_checked
 
 __all__ = ["MTCNN"]
@@ -177,6 +177,9 @@ def _suppress(boxes: Float, scores: Float, most: float, of_smaller: bool = False
     return np.array(kept, dtype=np.int64)
 
 
-def create_mtcnn() -> Detector:
+def create_mtcnn(smallest_face: float) -> Detector:
     """The detector for pictures of any size."""
-    return ScaledDetector("mtcnn", MTCNN(), threshold=0.9)
+    return ScaledDetector("mtcnn", MTCNN(), 0.9, smallest_face)
+
+
+DETECTOR = DetectorKind(package="onnxruntime", install="pip install onnxruntime", create=create_mtcnn, licence="MIT")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acrloss.arrays import Float
+from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
 from acrloss.networks.description import FORMAT, read_description
 from acrloss.networks.onnx_file import look_into
@@ -16,10 +16,17 @@ _MAX_BYTES = 1 << 30
 _MOST_MEMORY = 1 << 30
 # Pixels that a network sees at once: 32 crops of 128 px, and of larger crops as many fewer.
 _MOST_PIXELS = 32 * 128 * 128
+# How exported networks take crops: (N, size, size, 3) uint8, or (N, 3, size, size) float32.
+LAYOUTS = ("uint8_nhwc", "float_nchw")
 # No network of ours has them: they can go on for ever.
 _LOOPS = {"Loop", "Scan", "If", "SequenceMap"}
 # Landmarks in crop units beyond it are no places. Networks that were hardly trained miss by some crops.
 _FARTHEST = 1e4
+
+
+def as_input(crops: Image, layout: str) -> NDArray[Any]:
+    """(N, size, size, 3) uint8 crops as a network of that layout takes them."""
+    return crops if layout == LAYOUTS[0] else np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 class OnnxModel:
@@ -60,7 +67,10 @@ class OnnxModel:
             self.scheme, self.crop, self.mean_shape = about.scheme, about.crop, about.mean_shape
             self.box_maps = dict(about.box_maps)
             self._session = _session(content, threads)
-            self._input = self._session.get_inputs()[0].name
+            taken = self._session.get_inputs()[0]
+            self._input, self._layout = taken.name, LAYOUTS[taken.type == "tensor(float)"]
+            # Of so many crops at once, where it takes no other number.
+            self._batch = taken.shape[0] if isinstance(taken.shape[0], int) else 0
             outputs = {output.name: output.shape for output in self._session.get_outputs()}
             if list(outputs) != ["landmarks", "confidence"]:
                 raise ValueError("its outputs are others")
@@ -85,23 +95,31 @@ class OnnxModel:
         """
         count, points = len(crops), self.scheme.num_landmarks
         landmarks, confidence = np.empty((count, points, 2)), np.empty((count, points))
-        step = max(1, _MOST_PIXELS // self.crop.size**2)
+        step = self._batch or max(1, _MOST_PIXELS // self.crop.size**2)
         for start in range(0, count, step):
             part = slice(start, min(start + step, count))
-            try:
-                found = self._session.run(["landmarks", "confidence"], {self._input: crops[part]})
-            except Exception as error:
-                raise DataError(f"{self._path} cannot be run ({_reason(error)}); export it again") from error
-            wanted = [landmarks[part].shape, confidence[part].shape]
-            if [values.shape for values in found] != wanted:
-                raise DataError(
-                    f"{self._path} gives arrays of {found[0].shape} and {found[1].shape} for {wanted[0][0]} faces, "
-                    f"not {wanted[0]} and {wanted[1]}; export it again"
-                )
-            if not (np.abs(found[0]) <= _FARTHEST).all():
-                raise DataError(f"{self._path} gives landmarks that are no places (NaN, or far away); train it anew")
-            landmarks[part], confidence[part] = found
+            landmarks[part], confidence[part] = self._run(crops[part])
         return landmarks, confidence
+
+    def _run(self, crops: Image) -> tuple[Float, Float]:
+        """As `locate_crops`, for as many crops as the network takes at once, or fewer."""
+        count, points = len(crops), self.scheme.num_landmarks
+        if count < self._batch:
+            crops = np.concatenate([crops, np.zeros((self._batch - count, *crops.shape[1:]), np.uint8)])
+        try:
+            given = {self._input: as_input(crops, self._layout)}
+            landmarks, confidence = self._session.run(["landmarks", "confidence"], given)
+        except Exception as error:
+            raise DataError(f"{self._path} cannot be run ({_reason(error)}); export it again") from error
+        wanted = ((len(crops), points, 2), (len(crops), points))
+        if (landmarks.shape, confidence.shape) != wanted:
+            raise DataError(
+                f"{self._path} gives arrays of {landmarks.shape} and {confidence.shape} for {len(crops)} faces, "
+                f"not {wanted[0]} and {wanted[1]}; export it again"
+            )
+        if not (np.abs(landmarks) <= _FARTHEST).all():
+            raise DataError(f"{self._path} gives landmarks that are no places (NaN, or far away); train it anew")
+        return landmarks[:count].astype(np.float64), confidence[:count].astype(np.float64)
 
 
 _arena: list[Any] = []

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader
@@ -13,6 +14,10 @@ from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.networks.export import Crops, quiet
 from acrloss.networks.landmark_net import LandmarkNet
+from acrloss.networks.onnx_model import LAYOUTS, as_input
+
+# How the names of a head's weights begin in what `export` writes.
+HEAD = "network.head."
 
 
 def quantization_crops(network: LandmarkNet, annotations: Annotations, count: int = 128) -> Iterator[Crops]:
@@ -47,21 +52,25 @@ def quantize(onnx_file: str | Path, path: str | Path, crops: Iterable[Crops]) ->
             f"quantising needs a package that is not installed ({error}); pip install 'acrloss[export]'"
         ) from error
 
+    taken = onnx.load(onnx_file).graph.input[0].type.tensor_type
+    layout, count = LAYOUTS[taken.elem_type == onnx.TensorProto.FLOAT], taken.shape.dim[0].dim_value or 1
+
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            # One by one: batches of unequal sizes are refused.
-            self.crops = (crop[None] for batch in crops for crop in batch)
+            # As many as the network takes, or one by one: batches of unequal sizes are refused.
+            self.crops = (np.repeat(crop[None], count, axis=0) for batch in crops for crop in batch)
 
-        def get_next(self) -> dict[str, Crops] | None:
+        def get_next(self) -> dict[str, Any] | None:
             crop = next(self.crops, None)
-            return None if crop is None else {"crops": crop}
+            return None if crop is None else {"crops": as_input(crop, layout)}
 
     with tempfile.TemporaryDirectory() as folder, quiet():
         prepared, file = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(str(onnx_file), str(prepared))
         model = onnx.load(prepared)
         # All between the pixels and the features. The clip of ReLU6 and the sums must be among it: in floating point
-        # they would cost more time than INT8 saves. The last layers stay: their values are the coordinates themselves.
+        # they would cost more time than INT8 saves. The head stays: its values are the coordinates themselves.
+        head = [node.name for node in model.graph.node if any(name.startswith(HEAD) for name in node.input)]
         quantize_static(
             str(prepared),
             str(file),
@@ -71,6 +80,7 @@ def quantize(onnx_file: str | Path, path: str | Path, crops: Iterable[Crops]) ->
             weight_type=QuantType.QInt8,
             per_channel=True,
             op_types_to_quantize=["Conv", "Clip", "Add"],
+            nodes_to_exclude=head,
         )
         quantized = onnx.load(file)
         for entry in model.metadata_props:

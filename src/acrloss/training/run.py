@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from acrloss.annotations import Annotations
-from acrloss.detection.installed import create_detector, installed_detectors
+from acrloss.detection.installed import calibrated_detectors, create_detector
 from acrloss.errors import DataError
 from acrloss.evaluation.predictions import read_predictions
 from acrloss.evaluation.predictions_file import read_scored_faces
@@ -276,8 +276,8 @@ def calibrate(
     fit_confidence(network, fitted.train, fitted.val, config.augmentation, config.seed, progress)
     fit_landmark_boxes(network, fitted.train)
     notes = []
-    # All detectors, since the network may be used where others are installed.
-    for name in installed_detectors() if detectors is None else detectors:
+    # All that are so marked, since the network may be used where others are installed.
+    for name in calibrated_detectors() if detectors is None else detectors:
         try:
             fit_detector_boxes(network, fitted.train, create_detector(name), config.seed, progress)
         except DataError as error:

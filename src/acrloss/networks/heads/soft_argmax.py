@@ -21,11 +21,13 @@ class SoftArgmaxHead(Head):
     needs_maps = True
     columns: Tensor
     rows: Tensor
+    to_fine: Tensor
+    to_twice: Tensor
 
     def __init__(self, example: Features, start: Tensor) -> None:
         super().__init__()
         fine, last = example.maps
-        self._size = (int(fine.shape[2]), int(fine.shape[3]))
+        side = int(fine.shape[2])
         self.fine = nn.Conv2d(fine.shape[1], _CHANNELS, 1, bias=False)
         self.last = nn.Conv2d(last.shape[1], _CHANNELS, 1, bias=False)
         self.maps = nn.Sequential(
@@ -43,19 +45,27 @@ class SoftArgmaxHead(Head):
         offset = start.clone()
         offset[:, :2] -= 0.5
         self.pooled = OutputLayer(example.pooled.shape[1], offset)
-        grid = [torch.linspace(-_REACH, 1 + _REACH, 2 * count) for count in self._size]
-        # (rows · columns,) x and y of each value of a map; they are not learnt, so no file needs them.
-        self.register_buffer("columns", grid[1].repeat(2 * self._size[0]), persistent=False)
-        self.register_buffer("rows", grid[0].repeat_interleave(2 * self._size[1]), persistent=False)
+        # None of these is learnt, so no file needs them. x and y of each value of a map:
+        grid = torch.linspace(-_REACH, 1 + _REACH, 2 * side)
+        self.register_buffer("columns", grid.repeat(2 * side), persistent=False)
+        self.register_buffer("rows", grid.repeat_interleave(2 * side), persistent=False)
+        self.register_buffer("to_fine", _enlarging(int(last.shape[2]), side), persistent=False)
+        self.register_buffer("to_twice", _enlarging(side, 2 * side), persistent=False)
 
     def forward(self, features: Features) -> Tensor:
         fine, last = features.maps
-        last = nn.functional.interpolate(self.last(last), self._size, mode="bilinear", align_corners=False)
-        maps = self.maps(self.fine(fine) + last)
-        height, width = self._size
-        maps = nn.functional.interpolate(maps, (2 * height, 2 * width), mode="bilinear", align_corners=False)
+        last = self.to_fine @ self.last(last) @ self.to_fine.T
+        maps = self.to_twice @ self.maps(self.fine(fine) + last) @ self.to_twice.T
         shares = maps.flatten(2).softmax(dim=2)
         # Sums of products, not a matrix product: that is rounded to half precision in mixed-precision training.
         means = torch.stack([(shares * self.columns).sum(dim=2), (shares * self.rows).sum(dim=2)], dim=2)
         linear = self.pooled(features.pooled)
         return torch.cat([linear[..., :2] + means, linear[..., 2:]], dim=2)
+
+
+def _enlarging(old: int, new: int) -> Tensor:
+    """(new, old) matrix that interpolates `old` values to `new` ones, linearly between the centres of their cells.
+
+    As a matrix and not as an operator, since exporters write that with arithmetic on shapes.
+    """
+    return nn.functional.interpolate(torch.eye(old)[None], new, mode="linear", align_corners=False)[0].T.contiguous()
