@@ -141,7 +141,7 @@ def test_older_opsets_are_written(network: LandmarkNet, tmp_path: Path) -> None:
     assert onnx.load(tmp_path / "a.onnx").opset_import[0].version == 15
     for form in ({"opset": 14}, {"opset": 99}, {"batch": -1}, {"layout": "nchw"}):
         with pytest.raises(DataError, match=r"ONNX opsets from 15|a batch has 1 to|unknown layout 'nchw'; give one of"):
-            Form(**form)  # type: ignore[arg-type]
+            Form(**form)
     assert Form().opset == OPSET
 
 

@@ -1,32 +1,41 @@
 """What a trained network must know to be used on photographs: how sure it is, and where a detector's boxes lie.
 
-Both are measured on the training faces once the network is trained, and change none of its landmarks.
+Both are measured on the training faces once the network is trained, and change none of its landmarks. Confidence is
+measured in the crops that it is used on: those of the second look, around the landmarks that the first has found.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float
-from acrloss.boxes import best_match
+from acrloss.boxes import best_match, centres_and_sizes
 from acrloss.crops.augmentation import Augmentation
+from acrloss.crops.crop import compose, crop_matrix, invert_matrix, to_crop_units, to_image, warp
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset
+from acrloss.crops.patch import cut_patch
 from acrloss.detection.box_map import fit_box_map
 from acrloss.detection.detector import Detector
 from acrloss.errors import DataError
 from acrloss.images import read_image
 from acrloss.networks.landmark_net import LandmarkNet
+from acrloss.prediction.predictor import Predictor
 from acrloss.progress_hook import Progress, no_progress
 
-# As many faces tell medians and a linear layer well enough.
-MOST_FACES = 2000
-BOX_FACES = 200
+# As many faces, each seen in four crops, tell a linear layer well enough.
+MOST_FACES = 1000
+# A detector looks at so many faces at least and at most, in between until the medians are known to a share of the box:
+# networks learn to live with a spread three times as large (the augmentation's box_jitter).
+LEAST_BOX_FACES, BOX_FACES, _STEADY = 40, 200, 0.01
 # Errors below a ten-thousandth of the crop are rounding; their logarithms would rule the fit.
 _LEAST_ERROR = 1e-4
+# Errors beyond a crop's side are all the same: lost.
+_MOST_ERROR = 1.0
 # Ridge: weight of the penalty, as a share of the features' mean variance.
 _PENALTY = 0.1
 
@@ -41,10 +50,10 @@ def fit_confidence(
 ) -> None:
     """Give `network` the layer that tells each landmark's expected error.
 
-    Ridge regression of the logarithm of the error on the features, over training faces seen twice: as in training, and
-    so badly placed (half out of the crop, upside down) that the network must be wrong, as on what is no face at all.
-    On faces it was trained on a network errs less than on others; the validation faces correct the scale, if there are
-    any.
+    Ridge regression of the logarithm of the error on the head's summary, over training faces seen twice: as in
+    training, and so badly placed (half out of the crop, upside down) that the network must be wrong, as on what is no
+    face at all; and over the second looks at both, in the upright crops around what was found. On faces it was trained
+    on a network errs less than on others; the second looks at the validation faces correct the scale, if there are any.
 
     Args:
         network: trained; changed in place.
@@ -53,36 +62,52 @@ def fit_confidence(
         augmentation: the one that it was trained with.
         seed: of the random crops.
         progress: wraps the batches for a progress bar.
+
+    Raises:
+        DataError: the network's landmarks are not finite.
     """
+    fit_landmark_boxes(network, train)
     train = train.select(np.random.default_rng(seed).permutation(len(train))[:MOST_FACES])
-    wild = replace(augmentation, box_jitter=0.2, rotation=120.0, scale=0.6, translation=0.5)
-    features, errors = [], []
-    for look in (augmentation, wild):
-        dataset = LandmarkDataset(train, network.crop, look, seed + 1, keep=False)
-        found = _features_and_errors(network, dataset, seed, progress)
-        features.append(found[0])
-        errors.append(found[1])
-    x, y = torch.cat(features), torch.cat(errors).clamp(min=_LEAST_ERROR).log()
-    known = ~torch.isnan(y)
-    y = torch.where(known, y, y.nanmean(dim=0).nan_to_num(0.0))
+    # Not mirrored, so that what is found can be laid back into the picture.
+    usual = replace(augmentation, mirror=0.0)
+    wild = replace(usual, box_jitter=0.2, rotation=120.0, scale=0.6, translation=0.5)
+    parts: list[Seen] = []
+    for look in (usual, wild):
+        first = see(network, LandmarkDataset(train, network.crop, look, seed + 1, keep=False), seed, progress)
+        parts += [first, see(network, SecondLooks(network, train, first), seed, progress)]
+    x = torch.cat([part.summary for part in parts])
+    y = torch.cat([part.errors for part in parts]).clamp(_LEAST_ERROR, _MOST_ERROR).log()
+    if y.isnan().all():
+        raise DataError("the network's landmarks are not finite; lower --optim.learning_rate and train it anew")
+    weight, bias = ridge(x, y)
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    # The mean of logarithms is below the logarithm of the mean; unseen faces, or else the same ones, set the level.
+    judged = val if len(val) else train
+    first = see(network, LandmarkDataset(judged, network.crop, keep=False), seed, progress)
+    second = see(network, SecondLooks(network, judged, first), seed, progress)
+    errors = second.errors.clamp(max=_MOST_ERROR)
+    expected = (second.summary @ weight.T + bias).exp()
+    ratio = (errors.nanmean() / expected[~torch.isnan(errors)].mean()).clamp(0.1, 10)
+    with torch.no_grad():
+        layer.bias.add_(float(ratio.log().nan_to_num(0.0)))
+    network.add_spread(layer.to(network.mean.device))
+
+
+def ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """(M, F) weight and (M,) bias that tell `y` (N, M) from `x` (N, F), with `_PENALTY` on the weight.
+
+    What is missing in `y` (NaN) counts as its column's mean.
+    """
+    y = torch.where(y.isnan(), y.nanmean(dim=0).nan_to_num(0.0), y)
     mean_x, mean_y = x.mean(dim=0), y.mean(dim=0)
     x = x - mean_x
     gram = x.T @ x / len(x)
     gram += _PENALTY * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
     weight = torch.linalg.solve(gram, x.T @ (y - mean_y) / len(x)).T
-    bias = mean_y - weight @ mean_x
-    layer = nn.Linear(*reversed(weight.shape))
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)
-    # The mean of logarithms is below the logarithm of the mean; unseen faces, or else the same ones, set the level.
-    plain = LandmarkDataset(val if len(val) else train, network.crop, None if len(val) else augmentation, seed, False)
-    x, errors_seen = _features_and_errors(network, plain, seed, progress)
-    expected = (x @ weight.T + bias).exp()
-    ratio = (errors_seen.nanmean() / expected[~torch.isnan(errors_seen)].mean()).clamp(0.1, 10)
-    with torch.no_grad():
-        layer.bias.add_(float(ratio.log()))
-    network.add_spread(layer.to(network.mean.device))
+    return weight, mean_y - weight @ mean_x
 
 
 def fit_detector_boxes(
@@ -102,17 +127,35 @@ def fit_detector_boxes(
         progress: wraps the faces for a progress bar.
 
     Returns:
-        How many faces were found, and among how many.
+        How many faces were found, and among how many that were looked at.
 
     Raises:
         DataError: the detector found none.
     """
     chosen = annotations.select(np.random.default_rng(seed).permutation(len(annotations))[:BOX_FACES])
     wanted = network.crop.boxes(chosen)
-    detected = detected_boxes(chosen, wanted, detector, progress)
-    found = np.asarray(np.isfinite(detected).all(axis=1))
-    network.box_maps[detector.name] = fit_box_map(detected[found], wanted[found])
-    return int(found.sum()), len(found)
+    detected, seen = np.full((len(chosen), 4), np.nan), 0
+    for i in progress(range(len(chosen)), f"detecting faces ({detector.name})", len(chosen)):
+        detected[i], seen = _detected_box(chosen.images[i], wanted[i], detector), i + 1
+        if seen >= LEAST_BOX_FACES and seen % 10 == 0 and _is_steady(detected[:seen], wanted[:seen]):
+            break
+    found = np.asarray(np.isfinite(detected[:seen]).all(axis=1))
+    network.box_maps[detector.name] = fit_box_map(detected[:seen][found], wanted[:seen][found])
+    return int(found.sum()), seen
+
+
+def _is_steady(detected: Float, wanted: Float) -> bool:
+    """Whether the medians of a box map are known to `_STEADY`: their standard errors, from the middle half's width."""
+    found = np.isfinite(detected).all(axis=1)
+    if found.sum() < LEAST_BOX_FACES / 2:
+        return False
+    centres, sizes = centres_and_sizes(detected[found])
+    box = wanted[found]
+    shifts = ((box[:, :2] + box[:, 2:]) / 2 - centres) / sizes
+    scales = (box[:, 2:] - box[:, :2]).max(axis=1, keepdims=True) / sizes
+    low, high = np.percentile(np.concatenate([shifts, scales], axis=1), [25, 75], axis=0)
+    # Of a normal distribution the middle half is 1.349 standard deviations wide, and the median's error 1.253 σ/√n.
+    return bool((1.253 * (high - low) / 1.349 / np.sqrt(found.sum()) < _STEADY).all())
 
 
 def fit_landmark_boxes(network: LandmarkNet, annotations: Annotations) -> None:
@@ -138,28 +181,84 @@ def detected_boxes(
     """(N, 4) the detector's box of each face whose true box is in `boxes` (N, 4); NaN where it found none."""
     found = np.full((len(annotations), 4), np.nan)
     for i in progress(range(len(annotations)), "detecting faces", len(annotations)):
-        try:
-            detections = detector(read_image(annotations.images[i]))
-        except DataError:
-            continue  # an image that cannot be read is reported when it is scored
-        match = best_match(boxes[i], detections.boxes)
-        if match is not None:
-            found[i] = detections.boxes[match]
+        found[i] = _detected_box(annotations.images[i], boxes[i], detector)
     return found
 
 
-def _features_and_errors(
-    network: LandmarkNet, dataset: LandmarkDataset, seed: int, progress: Progress
-) -> tuple[Tensor, Tensor]:
-    """(N, F) features and (N, M) errors in crop units, in float64; NaN where a landmark is missing."""
-    sampler = EpochSampler(len(dataset), seed) if dataset.augmentation is not None else None
-    loader = DataLoader(dataset, batch_size=64, sampler=sampler)
-    features, errors = [], []
+def _detected_box(image: str, box: Float, detector: Detector) -> Float:
+    """(4,) the detector's box of the face in `box` (4,); NaN where it found none."""
+    try:
+        detections = detector(read_image(image))
+    except DataError:
+        return np.full(4, np.nan)  # an image that cannot be read is reported when it is scored
+    match = best_match(box, detections.boxes)
+    return np.full(4, np.nan) if match is None else detections.boxes[match]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a network makes of one crop of each face.
+
+    Attributes:
+        summary: (K, F) its head's summary, of the K faces whose image can be read.
+        errors: (K, M) in crop units, NaN where a landmark is missing.
+        landmarks: (N, M, 2) what it found, in pixels of the images; NaN for the faces that cannot be read.
+    """
+
+    summary: Tensor
+    errors: Tensor
+    landmarks: Float
+
+
+class SecondLooks(Dataset[dict[str, Any]]):
+    """The crops of the second look, around what the first has found; items as of `LandmarkDataset`."""
+
+    def __init__(self, network: LandmarkNet, annotations: Annotations, first: Seen) -> None:
+        self.annotations, self._size = annotations, network.crop.size
+        self._seen = np.asarray(np.isfinite(first.landmarks).all(axis=(1, 2)))
+        self._squares, self._turns = np.ones((len(annotations), 3)), np.zeros(len(annotations))
+        self._squares[self._seen], self._turns[self._seen] = Predictor(network).crops_around(
+            first.landmarks[self._seen]
+        )
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        size, square = self._size, self._squares[index]
+        matrix = crop_matrix(square, size, rotation=-self._turns[index])
+        image, readable = np.zeros((size, size, 3), np.uint8), bool(self._seen[index])
+        try:
+            # √2: the corners of a turned square.
+            patch, to_patch = cut_patch(self.annotations.images[index], square, 1.5, 2 * size)
+            image = warp(patch, compose(matrix, invert_matrix(to_patch)), size)
+        except DataError:
+            readable = False
+        return {
+            "image": torch.from_numpy(image).permute(2, 0, 1).contiguous(),
+            "landmarks": torch.from_numpy(to_crop_units(self.annotations.landmarks[index], matrix, size)).float(),
+            "matrix": torch.from_numpy(matrix),
+            "index": index,
+            "readable": readable,
+        }
+
+
+def see(network: LandmarkNet, dataset: LandmarkDataset | SecondLooks, seed: int, progress: Progress) -> Seen:
+    """What the network makes of every crop of a data set."""
+    augmented = isinstance(dataset, LandmarkDataset) and dataset.augmentation is not None
+    loader = DataLoader(dataset, batch_size=64, sampler=EpochSampler(len(dataset), seed) if augmented else None)
+    summary, errors = [], []
+    landmarks = np.full(dataset.annotations.landmarks.shape, np.nan)
     for batch in progress(loader, "measuring confidence", len(loader)):
         with torch.inference_mode():
-            seen = network.eval().features(batch["image"].to(network.mean.device))
-            x, landmarks = network.head.summary(seen), network.head(seen)[..., :2].cpu()
-        readable = batch["readable"]
-        features.append(x.double().cpu()[readable])
-        errors.append((landmarks - batch["landmarks"]).norm(dim=-1).double()[readable])
-    return torch.cat(features), torch.cat(errors)
+            features = network.eval().features(batch["image"].to(network.mean.device))
+            found = network.head(features)[..., :2].cpu()
+            known = network.head.summary(features).double().cpu()
+        # A network that diverged gives what is no number; no error is known of that.
+        usable = batch["readable"] & found.isfinite().all(dim=2).all(dim=1)
+        summary.append(known[usable])
+        errors.append((found - batch["landmarks"]).norm(dim=-1).double()[usable])
+        for i in usable.nonzero()[:, 0].tolist():
+            matrix = batch["matrix"][i].numpy()
+            landmarks[int(batch["index"][i])] = to_image(found[i].double().numpy(), matrix, network.crop.size)
+    return Seen(torch.cat(summary), torch.cat(errors), landmarks)
