@@ -67,7 +67,7 @@ def test_strict_refuses(command: str, faces: Path, tmp_path: Path, fails: Callab
     said = fails("data", command, *more, "--scheme", "generic", "--strict")
     # Read for anything but check and convert, of a face that is annotated twice the last counts.
     assert f"{3 if command == 'flip' else 2} left out: " in said
-    assert "1 in split 'holdout', used by nobody; mend the data, or leave --strict away" in said
+    assert "1 in split 'holdout', used by nobody; mend the data, or do not ask for strict reading" in said
     assert not out.exists()
 
 

@@ -45,6 +45,9 @@ def test_splits_have_one_meaning(name: str, tmp_path: Path) -> None:
     unused_too = [f"1 in {what}, used by nobody" for what in ("no split", "split 'holdout'", "split 'train/test'")]
     assert sorted(back.remarks()) == unused_too
     assert back.summary().endswith("; ".join(back.remarks()))
+    with pytest.raises(DataError, match=r"out: .*1 in split 'holdout', used by nobody.*; mend the data"):
+        read_annotations(tmp_path / "out", scheme=FIVE, strict=True)
+    assert len(read_annotations(tmp_path / "out", scheme=FIVE)) == 8
     unused = [finding.message for finding in find_problems(back).of_kind("unused split")]
     assert sorted(unused) == ["1 object in no split", "1 object in split 'holdout'", "1 object in split 'train/test'"]
 

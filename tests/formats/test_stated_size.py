@@ -61,8 +61,26 @@ def cvat(folder: Path, width: int, height: int) -> Path:
     return folder / "annotations.xml"
 
 
+def labelstudio(folder: Path, width: int, height: int) -> Path:
+    def item(name: str, kind: str, label: str, **value: float) -> dict[str, object]:
+        sizes = {"original_width": width, "original_height": height}
+        parent = {"parentID": "r"} if kind == "keypointlabels" else {}
+        return {"id": name, "type": kind, "value": {**value, kind: [label]}, **sizes, **parent}
+
+    def share(x: float, y: float) -> dict[str, float]:
+        return {"x": 100 * (x + 0.5) / max(width, 1), "y": 100 * (y + 0.5) / max(height, 1)}
+
+    result = [item(f"p{m}", "keypointlabels", str(m), **share(x, y), width=0.5) for m, (x, y) in enumerate(P5)]
+    x0, y0, x1, y1 = BOX
+    sides = {"width": 100 * (x1 - x0) / max(width, 1), "height": 100 * (y1 - y0) / max(height, 1), "rotation": 0}
+    result.append(item("r", "rectanglelabels", "face", **share(x0, y0), **sides))
+    task = {"data": {"image": "a.jpg"}, "annotations": [{"result": result}]}
+    (folder / "tasks.json").write_text(json.dumps([task]))
+    return folder / "tasks.json"
+
+
 Writer = Callable[[Path, int, int], Path]
-every_format = pytest.mark.parametrize("write", [coco, labelme, cvat])
+every_format = pytest.mark.parametrize("write", [coco, labelme, cvat, labelstudio])
 
 
 def photograph(folder: Path, width: int, height: int, orientation: int = 1) -> None:
@@ -155,7 +173,7 @@ def test_another_shape_leaves_the_face_out(
         read_annotations(write(tmp_path, width, height), scheme=FIVE)
 
 
-@every_format
+@pytest.mark.parametrize("write", [coco, labelme, cvat])
 def test_a_size_of_nothing_is_none(write: Writer, tmp_path: Path) -> None:
     photograph(tmp_path, 120, 100)
     faces = read_annotations(write(tmp_path, 0, 0), scheme=FIVE)

@@ -8,6 +8,7 @@ from acrloss.commands.terminal import notes, progress
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.formats import FORMATS, read_annotations, recognise
+from acrloss.formats.read import refuse_remarks
 from acrloss.notes import NOTES, listed
 
 FORMAT_HELP = f"format of the data, recognised if not given: {', '.join(FORMATS)}"
@@ -64,8 +65,8 @@ def read_data(values: Any, **options: Any) -> Annotations:
         notes.print(f"  {note.kind}: {note}", markup=False, soft_wrap=True)
     if len(found) > _SHOWN:
         notes.print(f"  and {len(found) - _SHOWN} more")
-    if values.strict and (remarks := annotations.remarks()):
-        raise DataError(f"{values.data}: {'; '.join(remarks)}; mend the data, or leave --strict away")
+    if values.strict:
+        refuse_remarks(annotations)
     return annotations
 
 

@@ -26,6 +26,7 @@ def read_annotations(
     scheme: str | Path | Scheme | None = None,
     *,
     repeated: Repeated = "last",
+    strict: bool = False,
     progress: Progress = no_progress,
     **options: Any,
 ) -> Annotations:
@@ -40,6 +41,8 @@ def read_annotations(
         repeated: what to do where one face of one image is annotated more than once (landmark boxes that
             overlap by more than half, or at all where the person is the same): "last" keeps the last, "keep"
             all, "error" refuses.
+        strict: refuse data of which anything is left out, ignored, changed or guessed, or whose splits nobody uses
+            (`Annotations.remarks`).
         progress: wraps the iterator over faces, for a progress bar.
         options: the format's own, see its `read_faces`.
 
@@ -49,7 +52,8 @@ def read_annotations(
         further outside the image than the image is large.
 
     Raises:
-        DataError: nothing usable was found, the format is not recognised, or the scheme does not fit.
+        DataError: nothing usable was found, the format is not recognised, the scheme does not fit, or `strict` and
+            there is a remark.
 
     Warns:
         UserWarning: the flip pairs do not mirror these faces, see `acrloss.schemes.mirror.check_flip`.
@@ -87,6 +91,18 @@ def read_annotations(
     notes: list[Note] = []
     faces: Iterable[Face] = its.read(path, notes, **options)
     try:
-        return collect(text, progress(faces, "reading"), notes, chosen, repeated)
+        annotations = collect(text, progress(faces, "reading"), notes, chosen, repeated)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
+    if strict:
+        refuse_remarks(annotations)
+    return annotations
+
+
+def refuse_remarks(annotations: Annotations) -> None:
+    """
+    Raises:
+        DataError: there is any of `Annotations.remarks`.
+    """
+    if remarks := annotations.remarks():
+        raise DataError(f"{annotations.source}: {'; '.join(remarks)}; mend the data, or do not ask for strict reading")
