@@ -54,7 +54,8 @@ def test_a_run_tells_what_it_was_trained_and_scored_on(faces: Annotations, tmp_p
     assert told["epoch chosen by"] == "1 face, held out of the training data, which has no split 'val'"
     assert told["training images that cannot be decoded"] == "2 (listed below)"
     assert told["time of training"] == "13 min"
-    assert told["epochs"] == "2; the network of epoch 1 is scored (validation NME 7.50 %)"
+    epochs = "2; the network of epoch 1 is scored (validation NME 7.50 % of the inter-ocular distance)"
+    assert told["epochs"] == epochs
     assert told["scored"] == "10 of 10 faces, split 'test'"
     nme = f"NME {baseline.score.nme:.2f} % of the inter-ocular distance; the network {shifted(faces).score.nme:.2f} %"
     assert told["the mean face everywhere"] == nme
@@ -66,6 +67,10 @@ def test_a_run_tells_what_it_was_trained_and_scored_on(faces: Annotations, tmp_p
     assert 'href="faces.csv"' in page
     again = write_run_report(tmp_path / "evaluation", shifted(faces), command="x", run=tmp_path)
     assert facts(again.read_text())["trained on"] == "5,200 faces"
+    # What the epochs were measured in does not change with what the page is given in.
+    other = write_run_report(tmp_path / "other", shifted(faces, normalizer="box_size"), command="x", run=tmp_path)
+    assert facts(other.read_text())["epochs"] == epochs
+    assert "square root of the landmark box&#39;s area on 10 of the official " in other.read_text()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"train": "x", "val": 1, "held_out": true, "unreadable": 0}'])

@@ -11,11 +11,12 @@ from urllib.parse import quote
 import numpy as np
 
 from acrloss.annotations import Annotations
-from acrloss.evaluation.normalizers import normalizer_title
+from acrloss.evaluation.normalizers import available_normalizers, normalizer_title
 from acrloss.evaluation.scores import Evaluation
 from acrloss.files import write_atomic
 from acrloss.reports.by_difficulty import MODES, agreement
 from acrloss.reports.page import Table
+from acrloss.schemes import Scheme
 from acrloss.shapes.shape_model import ShapeModel
 
 
@@ -90,7 +91,7 @@ def data_table(
         if training.seconds is not None:
             facts.append(("time of training", _time(training.seconds)))
     if rows:
-        facts.append(("epochs", _epochs(rows)))
+        facts.append(("epochs", _epochs(rows, training_normalizer(scheme))))
     if baseline is not None and evaluation.normalizer in baseline.nme:
         title = normalizer_title(evaluation.normalizer, scheme)
         there = baseline.nme[evaluation.normalizer]
@@ -112,12 +113,20 @@ def _splits(faces: Annotations) -> str:
     )
 
 
-def _epochs(rows: Sequence[Mapping[str, str]]) -> str:
+def _epochs(rows: Sequence[Mapping[str, str]], normalizer: str) -> str:
     errors = np.array([float(row.get("val_nme") or "nan") for row in rows])
     if np.isnan(errors).all():
         return f"{len(rows):,}, not validated"
     best = int(np.nanargmin(errors))
-    return f"{len(rows):,}; the network of epoch {rows[best]['epoch']} is scored (validation NME {errors[best]:.2f} %)"
+    nme = f"validation NME {errors[best]:.2f} % of the {normalizer}"
+    return f"{len(rows):,}; the network of epoch {rows[best]['epoch']} is scored ({nme})"
+
+
+def training_normalizer(scheme: Scheme) -> str:
+    """What training divides the NME of its epochs by, whatever the scores of a page are given in."""
+    if scheme.num_landmarks == 1:
+        return "longer side of the box that is cropped around"
+    return normalizer_title(available_normalizers(scheme)[0], scheme)
 
 
 def _time(seconds: float) -> str:

@@ -17,7 +17,7 @@ from acrloss.evaluation.scores import Evaluation
 from acrloss.figures import draw, errors, learning, style
 from acrloss.files import write_atomic
 from acrloss.images import encode, read_image
-from acrloss.reports.data_facts import data_table, link_to_check, read_training_facts
+from acrloss.reports.data_facts import data_table, link_to_check, read_training_facts, training_normalizer
 from acrloss.reports.face_list import face_list, write_face_list
 from acrloss.reports.page import Gallery, ReportContent, write_report
 from acrloss.reports.tables import (
@@ -139,7 +139,7 @@ def _figures(
     if rows:
         figures["learning_curves.png"] = (
             "Learning curves",
-            style.to_png(learning.learning_curves(rows, normalizer=name)),
+            style.to_png(learning.learning_curves(rows, normalizer=training_normalizer(scheme))),
         )
     curves = {"this run": evaluation.nme[usual], **{key: other.nme[usual] for key, other in comparison.items()}}
     if not comparison:
