@@ -15,9 +15,11 @@ from acrloss.crops.crop import CropSpec
 from acrloss.detection.box_map import BoxMap
 from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
+from acrloss.formats.pts import read_pts
 from acrloss.prediction.inputs import as_rgb, check_boxes, image_files
 from acrloss.prediction.predictor import Predictor, roll
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
+from real_data import FACES_300W, needs_300w
 
 SIZE = 64
 
@@ -538,3 +540,20 @@ def test_the_scheme_and_annotations_fit_together() -> None:
     assert isinstance(annotations, Annotations)
     assert annotations.scheme.num_landmarks == 3
     assert get_scheme("ibug68").num_landmarks == 68
+
+
+@needs_300w
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_real_faces_are_found_however_they_are_turned(quarters: int) -> None:
+    predictor = Predictor(threads=1, detector="mtcnn")
+    for path in sorted((FACES_300W / "lfpw" / "testset").glob("*.pts"))[:3]:
+        image = as_rgb(next(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix != ".pts"))
+        truth = read_pts(path)
+        height, width = image.shape[:2]
+        for _ in range(quarters):
+            truth = np.stack([height - 1 - truth[:, 1], truth[:, 0]], axis=1)
+            height, width = width, height
+        found = predictor(np.ascontiguousarray(np.rot90(image, -quarters)), box_around(truth))
+        side = float(np.ptp(truth, axis=0).max())
+        assert np.linalg.norm(found.landmarks[0] - truth, axis=1).mean() < 0.05 * side
+        assert found.certainty[0] > 0.8
