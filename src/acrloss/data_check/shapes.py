@@ -27,7 +27,7 @@ _SWAP_GAIN = 2.0  # how many times nearer a swapped face must be to the ordinary
 def find_odd_shapes(annotations: Annotations, notes: list[str]) -> list[Finding]:
     """Unusual shapes, landmarks out of place, swapped sides and wrong flip pairs."""
     landmarks, scheme = annotations.landmarks, annotations.scheme
-    mirrors = scheme.flip != tuple(range(scheme.num_landmarks))
+    mirrors = scheme.has_flip_pairs
     if not mirrors:
         notes.append(f"scheme {scheme.name} has no flip pairs: swapped sides were not looked for")
     try:

@@ -22,7 +22,7 @@ class FlipTest:
         Raises:
             DataError: the network's scheme does not say which landmarks change places in a mirror image.
         """
-        if network.scheme.flip == tuple(range(network.scheme.num_landmarks)):
+        if not network.scheme.has_flip_pairs:
             raise DataError(
                 f"scheme {network.scheme.name} has no flip pairs, so a mirror image cannot be read; "
                 "do without the flip test, or train with a scheme that has them"
