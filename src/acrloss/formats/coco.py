@@ -28,6 +28,7 @@ from acrloss.formats.face import Face, unread
 from acrloss.formats.fields.face_box import Box, ordered_box
 from acrloss.formats.fields.folders import exports, split_of
 from acrloss.formats.fields.image_places import locate
+from acrloss.formats.fields.keypoint_flags import keypoint_flags
 from acrloss.formats.fields.splits import split_named
 from acrloss.formats.fields.values import numbers, size_of, text
 from acrloss.formats.format import Format
@@ -205,21 +206,13 @@ def _landmarks(
     if len(keypoints) % 3 or not keypoints or (count is not None and len(keypoints) != 3 * count):
         expected = "three numbers for each landmark" if count is None else f"{3 * count} numbers"
         raise ValueError(f"keypoints: expected {expected}, got {len(keypoints)}")
-    # JSON has true and false where some tools mean 2 and 0.
-    flags = numbers([2 * v if isinstance(v, bool) else v for v in keypoints[2::3]], "keypoints: v")
-    if (flags < 0).any():
-        raise ValueError(f"keypoints: v must be 0, 1 or 2, got {flags[flags < 0][0]:g}")
-    odd = sum(isinstance(v, bool) for v in keypoints[2::3]) + int((~np.isin(flags, (0, 1, 2))).sum())
-    if odd:
-        message = f"{odd} flags v are not 0, 1 or 2; those above 0 are taken for visible"
-        notes.append(Note("guessed", "keypoint flag that is not 0, 1 or 2", where, message, odd))
-    known = flags > 0
-    landmarks = np.full((len(flags), 2), np.nan)
+    known, visible = keypoint_flags(keypoints[2::3], "keypoints: v", where, notes)
+    landmarks = np.full((len(known), 2), np.nan)
     for axis in (0, 1):
         # What a missing landmark has for coordinates is of no account: null, NaN, anything.
         values = [v for v, there in zip(keypoints[axis::3], known.tolist(), strict=True) if there]
         landmarks[known, axis] = numbers(values, "keypoints") - shift
-    return landmarks, known & (flags != 1)
+    return landmarks, visible
 
 
 def _box(bbox: object, where: str, notes: list[Note]) -> Box | None:
