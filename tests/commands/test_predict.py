@@ -412,3 +412,23 @@ def test_a_video_of_a_real_face(tmp_path: Path, capsys: pytest.CaptureFixture[st
     rows = list(csv.DictReader((tmp_path / "out" / "v.csv").open()))
     assert len(rows) == 20
     assert float(rows[-1]["px30"]) - float(rows[0]["px30"]) == pytest.approx(38, abs=4)
+
+
+def test_the_smallest_face_is_an_option(tmp_path: Path, fails: Callable[..., str]) -> None:
+    """A face of 26 pixels in a large picture is found where it is asked for."""
+    if not FACES.is_dir():
+        pytest.skip("no real faces at hand (shared/data/300w)")
+    face = cv2.imread(str(sorted(FACES.glob("*.jpg"))[0]))
+    assert face is not None
+    small = cv2.resize(face, None, fx=0.16, fy=0.16, interpolation=cv2.INTER_AREA)
+    page = np.full((1400, 2000, 3), 120, np.uint8)
+    page[900 : 900 + small.shape[0], 300 : 300 + small.shape[1]] = small
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    arguments = ["predict", str(tmp_path / "page.png"), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--smallest_face", "20"]) == 0
+    faces = json.loads((tmp_path / "out" / "page.json").read_text())["faces"]
+    assert len(faces) == 1
+    x, y = np.mean(faces[0]["landmarks"], axis=0)
+    assert 300 < x < 300 + small.shape[1]
+    assert 900 < y < 900 + small.shape[0]
+    assert "side above 0 pixels" in fails(*arguments, "--smallest_face", "0")

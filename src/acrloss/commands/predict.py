@@ -37,6 +37,12 @@ def add_arguments(parser: Any) -> None:
     )
     parser.add_argument("--detector", type=str, default="auto", help=f"face detector: auto, {', '.join(DETECTORS)}")
     parser.add_argument(
+        "--smallest_face",
+        type=float | None,
+        default=None,
+        help="side in pixels of the smallest faces to look for in large pictures; 40 if not given",
+    )
+    parser.add_argument(
         "--flip_test", action="store_true", help="average over each crop and its mirror image; takes longer"
     )
     parser.add_argument("--refine", type=bool, default=True, help="look at each face a second time, upright and tight")
@@ -60,6 +66,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> int:
+    from acrloss.detection.installed import create_detector
     from acrloss.networks.flip_averaging import FlipTest
     from acrloss.networks.localizer import load_model
     from acrloss.prediction.inputs import image_files, videos_among
@@ -80,9 +87,12 @@ def run(parsed: Any) -> int:
     names = claim_videos(videos, values.output) if videos else []
     results = None if videos else PhotographResults(image_files(others, passed), values.output, values.format)
     network = load_model(values.model)
+    detector: Any = values.detector
+    if values.smallest_face is not None:
+        detector = create_detector(values.detector, values.smallest_face)
     predictor = Predictor(
         FlipTest(network) if values.flip_test else network,
-        detector=values.detector,
+        detector=detector,
         refine=values.refine,
         retry=values.retry,
     )

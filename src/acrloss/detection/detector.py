@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from acrloss.arrays import Float, Image
+from acrloss.errors import DataError
 
 # Detectors look at a picture of at most this side first, and at a larger one where they find nothing.
 _FIRST_SIDE, _SECOND_SIDE = 640, 1280
@@ -93,10 +94,10 @@ class ScaledDetector:
                 cost four times as much; smaller ones may be found.
 
         Raises:
-            ValueError: the smallest face has no positive side.
+            DataError: the smallest face has no positive side.
         """
         if not smallest_face > 0:
-            raise ValueError(f"the smallest face must have a side above 0 pixels, not {smallest_face}")
+            raise DataError(f"the smallest face must have a side above 0 pixels, not {smallest_face}")
         self.name, self._find, self._threshold = name, find, threshold
         self._finest = min(1.0, _SEEN_FACE / smallest_face)
 

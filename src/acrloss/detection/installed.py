@@ -33,8 +33,7 @@ def create_detector(name: str = "auto", smallest_face: float = SMALLEST_FACE) ->
         smallest_face: side in pixels of the smallest faces that are looked for in large pictures.
 
     Raises:
-        DataError: the name is unknown, or the detector's package is not installed.
-        ValueError: the smallest face has no positive side.
+        DataError: the name is unknown, the detector's package is not installed, or the smallest face has no size.
     """
     if name != "auto" and name not in DETECTORS:
         raise DataError(f"unknown detector {name!r}; give one of auto, {', '.join(DETECTORS)}")
