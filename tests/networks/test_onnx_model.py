@@ -11,7 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from acrloss.errors import DataError
+from acrloss.networks import onnx_model
 from acrloss.networks.description import FORMAT
+from acrloss.networks.export import sample_crops
 from acrloss.networks.model_files import find_model
 from acrloss.networks.onnx_file import look_into
 from acrloss.networks.onnx_model import OnnxModel
@@ -243,3 +245,17 @@ def test_many_and_large_crops_go_in_parts(write: Callable[..., Path], monkeypatc
     assert seen == [2048, 2048, 904]
     assert landmarks.shape == (5000, 5, 2)
     assert (landmarks == 0.5).all()
+
+
+def test_every_face_keeps_its_own_landmarks_and_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many go through the network at once: faces, and the same upside down, of which it is not sure."""
+    model = OnnxModel(find_model("default", ".onnx"), 1)
+    upright = sample_crops(128, 4)
+    crops = np.concatenate([upright, upright[:, ::-1]])[[0, 4, 1, 5, 2, 6, 3, 7]]
+    monkeypatch.setattr(onnx_model, "_MOST_PIXELS", 3 * 128 * 128)
+    landmarks, confidence = model.locate_crops(crops)
+    for i in range(8):
+        alone = model.locate_crops(crops[i : i + 1])
+        assert landmarks[i] == pytest.approx(alone[0][0], abs=1e-4)
+        assert confidence[i] == pytest.approx(alone[1][0], abs=1e-3)
+    assert (confidence[0::2].mean(axis=1) > confidence[1::2].mean(axis=1) + 0.1).all(), "they are not all alike"
