@@ -17,7 +17,7 @@ def test_ci_refuses_arguments() -> None:
 
 def test_a_skip_needs_leave(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    command = [sys.executable, ROOT / ".ci/check_skips.py", report]
+    command = [sys.executable, str(ROOT / ".ci/check_skips.py"), str(report)]
     report.write_text(REPORT.format("the golden file ../shared/golden is not here"))
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, "1 tests skipped, 0 of them without leave\n")
