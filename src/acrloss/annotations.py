@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acrloss.boxes import tight_box
+from acrloss.errors import DataError
 from acrloss.notes import Note, counted, left_out
 from acrloss.schemes import Scheme
 
@@ -226,3 +227,19 @@ def concatenate(parts: Sequence[Annotations]) -> Annotations:
 
 def _each_face() -> list[str]:
     return [field.name for field in fields(Annotations) if field.metadata == _EACH_FACE]
+
+
+def choose_split(annotations: Annotations, split: str | None) -> Annotations:
+    """The faces to score: those of `split`, or if that is None of "test" where there is one, or all.
+
+    Raises:
+        DataError: no face is of that split.
+    """
+    split = split or ("test" if "test" in annotations.split_names else None)
+    if split is None:
+        return annotations
+    chosen = annotations.split(split)
+    if not len(chosen):
+        has = f"it has {', '.join(annotations.split_names)}" if annotations.split_names else "it has no splits"
+        raise DataError(f"{annotations.source} has no faces of split {split!r} ({has}); choose another")
+    return chosen

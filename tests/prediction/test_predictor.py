@@ -557,3 +557,8 @@ def test_real_faces_are_found_however_they_are_turned(quarters: int) -> None:
         side = float(np.ptp(truth, axis=0).max())
         assert np.linalg.norm(found.landmarks[0] - truth, axis=1).mean() < 0.05 * side
         assert found.certainty[0] > 0.8
+
+
+def test_threads_of_a_loaded_network_are_refused() -> None:
+    with pytest.raises(ValueError, match="give them to load_model"):
+        Predictor(BrightSpot(), threads=2)

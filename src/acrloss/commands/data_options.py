@@ -5,7 +5,6 @@ from typing import Any
 
 from acrloss.annotations import Annotations
 from acrloss.commands.terminal import notes, progress
-from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.formats import FORMATS, read_annotations, recognise
 from acrloss.formats.read import refuse_remarks
@@ -81,18 +80,3 @@ def list_notes(annotations: Annotations, output: Path) -> None:
         write_atomic(file, listed(annotations.notes))
     if annotations.notes:
         notes.print(f"all that was left out, ignored, changed or guessed: {file}", markup=False, soft_wrap=True)
-
-
-def choose_split(annotations: Annotations, split: str | None, data: str) -> Annotations:
-    """The faces to score: those of `split`, or if that is None of "test" where there is one, or all.
-
-    Raises:
-        DataError: no face is of that split.
-    """
-    split = split or ("test" if "test" in annotations.split_names else None)
-    if split is None:
-        return annotations
-    chosen = annotations.split(split)
-    if not len(chosen):
-        raise DataError(f"{data} has no faces of split {split!r}; choose another --split")
-    return chosen

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from acrloss.commands.command_line import command_line, in_this_folder
-from acrloss.commands.data_options import add_data_arguments, choose_split, list_notes, read_data
+from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.score_options import add_score_arguments, score_options
 from acrloss.commands.terminal import is_wide, notes, print_table, progress, results_in
 from acrloss.detection.registry import DETECTORS
@@ -94,6 +94,7 @@ def _of_network(values: Any) -> tuple[Evaluation, Evaluation | None]:
     """The network's scores, and those of the mean shape of its training, where that is at hand."""
     import numpy as np
 
+    from acrloss.annotations import choose_split
     from acrloss.evaluation.scores import evaluate
     from acrloss.networks.flip_averaging import FlipTest
     from acrloss.networks.localizer import load_model
@@ -104,7 +105,7 @@ def _of_network(values: Any) -> tuple[Evaluation, Evaluation | None]:
     model = load_model(values.run)
     network = FlipTest(model) if values.flip_test else model
     everyone = _read_for(network, values)
-    annotations = choose_split(everyone, values.split, values.data)
+    annotations = choose_split(everyone, values.split)
     if values.boxes == "true":
         found = predict_annotated(network, annotations, progress=progress)
     else:
@@ -168,10 +169,11 @@ def _role(values: Any, everyone: Annotations, scored: Annotations) -> Literal["t
 
 
 def _of_predictions(values: Any) -> Evaluation:
+    from acrloss.annotations import choose_split
     from acrloss.evaluation.predictions import read_predictions
     from acrloss.evaluation.scores import evaluate
 
-    annotations = choose_split(read_data(values), values.split, values.data)
+    annotations = choose_split(read_data(values), values.split)
     found = read_predictions(values.predictions, annotations)
     if found.by_overlap:
         images = f"in {found.by_overlap} image{'s' * (found.by_overlap > 1)}"

@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from acrloss.annotations import choose_split
 from acrloss.commands.command_line import command_line, in_this_folder
-from acrloss.commands.data_options import add_data_arguments, choose_split, list_notes, read_data
+from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.score_options import add_score_arguments, score_options
 from acrloss.commands.terminal import is_wide, notes, print_table, results_in
 
@@ -35,10 +36,7 @@ def run(parsed: Any) -> None:
 
     parser, values = parsed
     paths = [Path(path) for path in values.runs]
-    if values.data is None:
-        annotations = read_scored_faces(paths[0])
-    else:
-        annotations = choose_split(read_data(values), values.split, values.data)
+    annotations = read_scored_faces(paths[0]) if values.data is None else choose_split(read_data(values), values.split)
     found = {
         name: read_predictions(path, annotations, complete=False)
         for name, path in zip(distinct_names(paths), paths, strict=True)

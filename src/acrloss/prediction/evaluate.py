@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from acrloss.annotations import Annotations
+from acrloss.annotations import Annotations, choose_split
 from acrloss.errors import DataError
 from acrloss.evaluation import scores
 from acrloss.evaluation.predictions import read_predictions
@@ -16,22 +16,6 @@ from acrloss.networks.localizer import Localizer, load_model
 from acrloss.prediction.annotated import predict_annotated, predict_detected
 from acrloss.prediction.predictor import Predictor
 from acrloss.progress_hook import Progress, no_progress
-
-
-def choose_split(annotations: Annotations, split: str | None) -> Annotations:
-    """The faces to score: those of `split`, or if that is None of "test" where there is one, or all.
-
-    Raises:
-        DataError: no face is of that split.
-    """
-    split = split or ("test" if "test" in annotations.split_names else None)
-    if split is None:
-        return annotations
-    chosen = annotations.split(split)
-    if not len(chosen):
-        has = f"it has {', '.join(annotations.split_names)}" if annotations.split_names else "it has no splits"
-        raise DataError(f"{annotations.source} has no faces of split {split!r} ({has}); choose another split")
-    return chosen
 
 
 def evaluate(

@@ -80,14 +80,17 @@ class Predictor:
         Args:
             model: a packaged model's name, a run folder, a .safetensors or .onnx file, or a network.
             detector: "auto", a name (see `acrloss.detection.installed`), or your own. It is created when first needed.
-            threads: CPU threads of the network; 0 leaves the library's choice.
+            threads: CPU threads of a network that is loaded here; 0 leaves the library's choice.
             refine: look at each face a second time.
             retry: look for a face that both looks have lost elsewhere around its box, and turned by 90°, 180° and 270°;
                 without `refine` there is none.
 
         Raises:
             DataError: the model cannot be loaded.
+            ValueError: threads are given for a network that is loaded already.
         """
+        if threads and not isinstance(model, str | Path):
+            raise ValueError("the threads of a network are its own matter: give them to load_model(…, threads=…)")
         self.model = load_model(model, threads) if isinstance(model, str | Path) else model
         self.scheme = self.model.scheme
         self._detector: str | Detector = detector
