@@ -192,7 +192,7 @@ class Annotations:
             parts.append("subsets " + ", ".join(named))
         people = len({person for person in self.persons if person})
         if people:
-            parts.append(f"{people} people")
+            parts.append(f"{people} people" if people > 1 else "1 person")
         parts += self.remarks()
         return (f"{self.source}: " if self.source else "") + "; ".join(parts)
 

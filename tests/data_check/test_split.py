@@ -97,7 +97,7 @@ def test_the_command_writes_what_train_reads(
     assert main(["data", "split", str(faces_csv), "--output", str(out), "--test", "0.25", "--val", "0.25"]) == 0
     shown = capsys.readouterr()
     assert "the splits that it has (train, val, test) are replaced" in shown.err
-    assert "8 people" in shown.err
+    assert "8 named people" in shown.err
     assert shown.out.splitlines()[-1] == f"results: {out}"
     before, after = read_annotations(faces_csv), read_annotations(out)
     assert Counter(after.splits) == {"train": 12, "val": 6, "test": 6}

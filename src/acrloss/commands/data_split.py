@@ -40,7 +40,7 @@ def run(parsed: Any) -> None:
     ):
         notes.print(note, markup=False, soft_wrap=True)
     counts = Counter(split.annotations.splits)
-    kept = f"{split.people} people" if split.people else "no people are named"
+    kept = f"{split.people} named people" if split.people else "nobody is named"
     notes.print(
         f"{counts['train']} training, {counts['val']} validation and {counts['test']} test faces in {split.units} "
         f"groups that share nothing ({kept}; {split.duplicates} pictures are there twice)",
