@@ -24,7 +24,7 @@ ODD_NAMES = [
     *("$(x).png", "%2e%2e%2f.png", "~.png", "C:g.png", "#h.png", "x" * 200 + ".png", "i.json.png", '"j".png'),
 ]
 HOSTILE = [
-    *("../evil", "../../evil", "/tmp/evil", "..", ".", "a/b", "a\\..\\..\\b", "C:\\evil", ".hidden", "x" * 300, "NUL"),
+    *("../evil", "../../evil", "/var/evil", "..", ".", "a/b", "a\\..\\..\\b", "C:\\evil", ".hidden", "x" * 300, "NUL"),
     *("train/../../evil", "~/evil", "evil\u202etxt", "a;b", '<x y="1">', "{0}", "%s", "-", "é"),
 ]
 
