@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from acrloss.commands.data_options import FORMAT_HELP, OPTIONS_HELP, STRICT_HELP, list_notes, read_data
+from acrloss.commands.data_options import FORMAT_HELP, add_reader_arguments, list_notes, read_data
 from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
@@ -16,14 +16,7 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--format", type=str, required=True, help=f"format to write: {', '.join(WRITERS)}")
     parser.add_argument("--copy_images", type=bool, default=False, help="put the images into the folder too")
     parser.add_argument("--source_format", type=str | None, default=None, help=FORMAT_HELP)
-    parser.add_argument("--scheme", type=str | None, default=None, help="landmark scheme: a name or a YAML file")
-    parser.add_argument(
-        "--data_options",
-        type=dict[str, Any],
-        default={},
-        help=OPTIONS_HELP,
-    )
-    parser.add_argument("--strict", action="store_true", help=STRICT_HELP)
+    add_reader_arguments(parser)
 
 
 def run(parsed: Any) -> None:

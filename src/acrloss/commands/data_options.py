@@ -29,6 +29,11 @@ def add_data_arguments(parser: Any, positional: bool = False, required: bool = T
     else:
         parser.add_argument("--data", type=str if required else str | None, required=required, help=what)
     parser.add_argument("--format", type=str | None, default=None, help=FORMAT_HELP)
+    add_reader_arguments(parser)
+
+
+def add_reader_arguments(parser: Any) -> None:
+    """Add what says how data is read, whatever the option is called that names it."""
     parser.add_argument("--scheme", type=str | None, default=None, help="landmark scheme: a name or a YAML file")
     parser.add_argument(
         "--data_options",
