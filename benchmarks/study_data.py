@@ -26,12 +26,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from acrloss.annotations import Annotations, concatenate
+from acrloss.annotations import Annotations, concatenate, training_split
 from acrloss.crops.crop import CropSpec, normalized_landmarks
 from acrloss.formats import read_annotations, write_annotations
 from acrloss.images import read_image
 from acrloss.shapes.shape_model import ShapeModel
-from acrloss.training.split import training_split
 
 NOISE = 0.04
 MODES = 9

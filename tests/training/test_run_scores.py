@@ -4,18 +4,24 @@ import html
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import acrloss
+from acrloss.annotations import training_split
 from acrloss.commands.main import main
 from acrloss.crops.crop import CropSpec
+from acrloss.evaluation import scores
+from acrloss.evaluation.predictions_file import write_predictions
 from acrloss.formats import read_annotations
+from acrloss.prediction.evaluate import evaluate_mean_face
+from acrloss.reports.run_report import write_run_report
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training.config import ModelConfig, TrainConfig
 from acrloss.training.run import Run, train
-from acrloss.training.split import training_split
 
 TINY = TrainConfig(
     model=ModelConfig("test_efficientnet", "none"), crop=CropSpec(size=32), epochs=1, batch_size=4, workers=0, threads=1
@@ -51,6 +57,30 @@ def test_validation_faces_are_no_result(faces_csv: Path, tmp_path: Path, capsys:
     # All of the data are the network's own training faces, most of them.
     assert main(["evaluate", str(run.folder), "--data", str(data)]) == 0
     assert "THE NETWORK WAS TRAINED ON SOME OF THESE FACES" in capsys.readouterr().err
+    scored = acrloss.evaluate(run.folder, data, thresholds=(5, 20), normalizer="box_diagonal")
+    assert (scored.role, scored.thresholds, scored.normalizer) == ("training", (5, 20), "box_diagonal")
+    # The mean face is scored in the same figures.
+    mean_face = evaluate_mean_face(run.folder, TINY.crop, scored)
+    assert mean_face is not None
+    assert (mean_face.role, mean_face.thresholds, mean_face.normalizer) == ("training", (5, 20), "box_diagonal")
+    assert mean_face.annotations is scored.annotations
+    # Of a network alone, or faces from elsewhere, nobody can tell.
+    assert acrloss.evaluate(run.model(), data).role == "test"
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_bytes(data.read_bytes())
+    assert acrloss.evaluate(run.folder, elsewhere).role == "test"
+    assert evaluate_mean_face(run.best, TINY.crop, scored) is None
+
+
+def test_how_predictions_were_matched_is_said_with_the_scores(faces_csv: Path, tmp_path: Path) -> None:
+    faces = read_annotations(faces_csv).split("test")
+    shifted = replace(faces, images=(*faces.images[:-1], "someone.jpg"))
+    write_predictions(tmp_path / "theirs.npz", scores.evaluate(shifted, shifted.landmarks + 1.0))
+    evaluation = acrloss.evaluate(None, faces.select(np.arange(len(faces) - 1)), predictions=tmp_path / "theirs.npz")
+    assert evaluation.remarks == ("1 prediction is of others and not used",)
+    assert evaluation.to_dict()["remarks"] == ["1 prediction is of others and not used"]
+    report = write_run_report(tmp_path / "report", evaluation, command="acrloss evaluate")
+    assert "; 1 prediction is of others and not used" in report.read_text(encoding="utf-8")
 
 
 def test_a_run_is_set_against_its_mean_face_and_can_be_made_again(faces_csv: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from acrloss.annotations import training_split
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, normalized_landmarks
 from acrloss.errors import DataError
@@ -20,7 +21,6 @@ from acrloss.training.config import ModelConfig, OptimConfig, TrainConfig
 from acrloss.training.criterion import create_criterion
 from acrloss.training.fit import fit
 from acrloss.training.lightning_module import average_weights
-from acrloss.training.split import training_split
 
 TINY = TrainConfig(
     model=ModelConfig("test_efficientnet", "none"), crop=CropSpec(size=32), epochs=2, batch_size=4, workers=0, threads=1

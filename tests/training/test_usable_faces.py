@@ -21,7 +21,7 @@ from acrloss.schemes import generic_scheme
 from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training.config import ModelConfig, OptimConfig, TrainConfig
 from acrloss.training.fit import fit
-from acrloss.training.split import usable_faces
+from acrloss.training.usable_faces import usable_faces
 
 TINY = TrainConfig(
     model=ModelConfig("test_efficientnet", "none"), crop=CropSpec(size=32), epochs=1, batch_size=4, workers=0, threads=1

@@ -52,6 +52,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(parsed: Any) -> None:
+    from acrloss.prediction.evaluate import evaluate_predictions
     from acrloss.reports.run_report import write_run_report
     from acrloss.reports.tables import normalizer_table, occlusion_table, region_table, score_table, warning
 
@@ -66,8 +67,11 @@ def run(parsed: Any) -> None:
         folder = (path if path.is_dir() else path.parent) / "evaluation"
         title = f"{values.run} on {values.data}"
     else:
-        evaluation = _of_predictions(values)
+        options = score_options(values)
+        evaluation = evaluate_predictions(values.predictions, read_data(values), split=values.split, **options)
         folder, title = Path("evaluation"), f"predictions of {values.predictions}"
+    for line in evaluation.remarks:
+        notes.print(line, markup=False, soft_wrap=True)
     if not evaluation.score.faces:
         raise DataError(f"{values.data}: nothing could be scored; {evaluation.unscored[0]}")
     report = write_run_report(
@@ -92,39 +96,22 @@ def run(parsed: Any) -> None:
 
 def _of_network(values: Any) -> tuple[Evaluation, Evaluation | None]:
     """The network's scores, and those of the mean shape of its training, where that is at hand."""
-    import numpy as np
-
-    from acrloss.annotations import choose_split
-    from acrloss.evaluation.scores import evaluate
-    from acrloss.networks.flip_averaging import FlipTest
     from acrloss.networks.localizer import load_model
-    from acrloss.prediction.annotated import predict_annotated, predict_detected, predict_mean_face
-    from acrloss.prediction.predictor import Predictor
-    from acrloss.shapes.shape_model import ShapeModel
+    from acrloss.prediction.evaluate import evaluate_mean_face, evaluate_network
 
-    model = load_model(values.run)
-    network = FlipTest(model) if values.flip_test else model
-    everyone = _read_for(network, values)
-    annotations = choose_split(everyone, values.split)
-    if values.boxes == "true":
-        found = predict_annotated(network, annotations, progress=progress)
-    else:
-        predictor = Predictor(network, detector=values.detector)
-        found = predict_detected(predictor, annotations, progress=progress)
-        count, called = int(np.isfinite(found).all(axis=(1, 2)).sum()), annotations.scheme.called
-        if not count:
-            raise DataError(
-                f"{values.data}: {predictor.detector.name} found none of {annotations.scheme.count(len(found))}; score "
-                "with --boxes true, or try another --detector"
-            )
-        notes.print(f"{predictor.detector.name} found {count} of {len(found)} {called}s; the others are not scored")
-    options = score_options(values)
-    evaluation = evaluate(annotations, found, **options, role=_role(values, everyone, annotations))
-    shape_model = Path(values.run) / "shape_model.safetensors"
-    if not shape_model.is_file():
-        return evaluation, None
-    mean_shape = ShapeModel.load(shape_model).mean.reshape(-1, 2).numpy()
-    return evaluation, evaluate(annotations, predict_mean_face(mean_shape, annotations, network.crop), **options)
+    network = load_model(values.run)
+    evaluation = evaluate_network(
+        network,
+        _read_for(network, values),
+        name=values.run,
+        split=values.split,
+        boxes=values.boxes,
+        detector=values.detector,
+        flip_test=values.flip_test,
+        progress=progress,
+        **score_options(values),
+    )
+    return evaluation, evaluate_mean_face(Path(values.run), network.crop, evaluation)
 
 
 def _read_for(network: Localizer, values: Any) -> Annotations:
@@ -133,53 +120,9 @@ def _read_for(network: Localizer, values: Any) -> Annotations:
     if values.scheme is None:
         as_given.scheme = network.scheme
     try:
-        annotations = read_data(as_given)
+        return read_data(as_given)
     except DataError:
         if values.scheme is not None:
             raise
         # Is it the scheme that does not fit?
-        annotations = read_data(values)
-    if annotations.scheme != network.scheme:
-        raise DataError(
-            f"{values.data} is of scheme {annotations.scheme.name}, but {values.run} gives {network.scheme.name}; "
-            "evaluate on data of the network's scheme"
-        )
-    return annotations
-
-
-def _role(values: Any, everyone: Annotations, scored: Annotations) -> Literal["test", "validation", "training"]:
-    """What the faces were to the training of a run, as its configuration tells; "test" where nothing is known."""
-    import yaml
-
-    from acrloss.training.split import training_split
-
-    file = Path(values.run) / "config.yaml"
-    if not file.is_file():
-        return "test"
-    config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if str(config["data"]) != values.data and Path(config["data"]).absolute() != Path(values.data).absolute():
-        return "test"
-    try:
-        train, val = training_split(everyone, config["validation_share"], config["seed"])
-    except DataError:
-        return "test"  # the place is the same, the data is not
-    if set(train.images) & set(scored.images):
-        return "training"
-    return "validation" if set(val.images) & set(scored.images) else "test"
-
-
-def _of_predictions(values: Any) -> Evaluation:
-    from acrloss.annotations import choose_split
-    from acrloss.evaluation.predictions import read_predictions
-    from acrloss.evaluation.scores import evaluate
-
-    annotations = choose_split(read_data(values), values.split)
-    found = read_predictions(values.predictions, annotations)
-    if found.by_overlap:
-        images = f"in {found.by_overlap} image{'s' * (found.by_overlap > 1)}"
-        notes.print(
-            f"{images} with several {annotations.scheme.called}s or predictions, those that overlap were matched"
-        )
-    if found.unused:
-        notes.print(f"{found.unused} prediction{'s are' if found.unused > 1 else ' is'} of others and not used")
-    return evaluate(annotations, found.landmarks, found.occlusion, **score_options(values), role=found.role)
+        return read_data(values)

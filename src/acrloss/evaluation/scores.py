@@ -115,6 +115,7 @@ class Evaluation:
         occlusion: None where no occlusion was predicted.
         reasons: number of each face without a score under `normalizer` -> why.
         role: what the faces were to the network's training, as far as is known.
+        remarks: how the predictions were come by, where that should be known; one line each.
     """
 
     annotations: Annotations
@@ -128,6 +129,7 @@ class Evaluation:
     occlusion: OcclusionScores | None
     reasons: Mapping[int, str]
     role: Role
+    remarks: tuple[str, ...] = ()
 
     @property
     def score(self) -> Scores:
@@ -149,6 +151,7 @@ class Evaluation:
             "normalizer": normalizer,
             "thresholds": list(self.thresholds),
             "role": self.role,
+            "remarks": list(self.remarks),
             "intervals": "95 % percentile bootstrap over faces",
             "scores": [score.to_dict() for score in self.scores],
             "visible_scores": [score.to_dict() for score in self.visible_scores],

@@ -94,7 +94,7 @@ def write_run_report(
         title=title or f"acrloss run {folder.resolve().name}",
         headline=f"NME {score.nme:.2f} % of the {name} on {number}" if score.faces else "nothing could be scored",
         warnings=warning(evaluation),
-        summary=faces.summary(),
+        summary="; ".join([faces.summary(), *evaluation.remarks]),
         highlights=[
             (f"{score.nme:.2f} %", f"NME, {name}"),
             *(

@@ -73,7 +73,7 @@ def _masked_least_squares(projected: Tensor, weights: Tensor, components: Tensor
         weights: (n, D) 1 at visible coordinates, 0 at missing ones.
         components: (D, k); columns of zeros (modes switched off) get coefficient 0.
     """
-    # Not `.T`: torch 2.10 takes that for an alias of what goes into `torch.cond`.
+    # Not `.T`: torch before 2.11 takes that for an alias of what goes into `torch.cond`.
     gram = (components.transpose(0, 1) * weights[:, None, :]) @ components
     ridge = math.sqrt(torch.finfo(gram.dtype).eps)
     regularised = gram + ridge * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)

@@ -22,7 +22,7 @@ from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 from torchmetrics import Metric
 
-from acrloss.annotations import Annotations
+from acrloss.annotations import Annotations, training_split
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
@@ -35,7 +35,7 @@ from acrloss.training.loggers import LoggerName, create_logger
 from acrloss.training.progress_bar import TrainingProgress
 from acrloss.training.run_folder import RunRecorder, environment
 from acrloss.training.shape import mirror_notes, training_shape
-from acrloss.training.split import training_split, usable_faces
+from acrloss.training.usable_faces import usable_faces
 
 
 @contextmanager

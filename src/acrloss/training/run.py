@@ -30,19 +30,19 @@ from acrloss.formats import read_annotations
 from acrloss.losses.table import versioned
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.notes import NOTES, listed
-from acrloss.prediction.annotated import predict_annotated, predict_mean_face
+from acrloss.prediction.annotated import predict_annotated
+from acrloss.prediction.evaluate import evaluate_mean_face
 from acrloss.prediction.predictor import Predictor
 from acrloss.progress_hook import Progress, no_progress
 from acrloss.reports.data_facts import TrainingFacts, write_training_facts
 from acrloss.reports.run_report import write_run_report
 from acrloss.reports.tables import score_table, warning
-from acrloss.shapes.shape_model import ShapeModel
 from acrloss.training.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
 from acrloss.training.config import TrainConfig
 from acrloss.training.config_file import NAME, check_resumable, config_text
 from acrloss.training.fit import Fitted, fit
 from acrloss.training.run_folder import check_same_data, data_fingerprint
-from acrloss.training.split import usable_faces
+from acrloss.training.usable_faces import usable_faces
 
 if TYPE_CHECKING:
     import lightning as L
@@ -310,8 +310,7 @@ def _score(
     if not len(scored):
         return None, None
     evaluation = evaluate(scored, predict_annotated(network, scored, progress=progress), role=role)
-    mean_shape = ShapeModel.load(folder / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
-    baseline = evaluate(scored, predict_mean_face(mean_shape, scored, network.crop), role=role)
+    baseline = evaluate_mean_face(folder, network.crop, evaluation)
     config = shlex.quote(str(folder.absolute() / NAME))
     command = f"acrloss train --config {config} --output {shlex.quote(f'{folder.resolve().name}-again')}"
     write_run_report(folder, evaluation, command=command, baseline=baseline)

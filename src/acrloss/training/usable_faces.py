@@ -1,4 +1,4 @@
-"""Which faces can be trained on, which are, and which are held out to choose the epoch."""
+"""Which faces can be trained on."""
 
 import warnings
 from dataclasses import replace
@@ -52,36 +52,3 @@ def usable_faces(annotations: Annotations, crop: CropSpec) -> Annotations:
         f"acrloss: {len(left_out)} of {len(small)} faces are left out as too small; {left_out[0]}", stacklevel=2
     )
     return replace(annotations.select(~small), notes=(*annotations.notes, *left_out))
-
-
-def training_split(annotations: Annotations, validation_share: float, seed: int) -> tuple[Annotations, Annotations]:
-    """Training and validation faces.
-
-    Splits "train" and "val" are taken as they are. Without "val", a random `validation_share` of the training faces
-    is held out, whole persons where persons are known. Data without any split is all for training.
-
-    Raises:
-        DataError: there are no faces to train on, or too few to hold any out.
-    """
-    known = set(annotations.split_names)
-    train = annotations.split("train") if known else annotations
-    if len(train) == 0:
-        raise DataError(
-            f"{annotations.source} has no faces of split 'train' (it has: {', '.join(sorted(known))}); "
-            "name the training faces' split 'train'"
-        )
-    if "val" in known:
-        return train, annotations.split("val")
-    if validation_share == 0:
-        return train, train.select(np.zeros(len(train), dtype=bool))
-    # Faces without a person are each their own.
-    persons = np.array([person or f"face {i}" for i, person in enumerate(train.persons)])
-    names = np.unique(persons)
-    held = np.random.default_rng(seed).permutation(names)[: max(1, round(len(names) * validation_share))]
-    out = np.isin(persons, held)
-    if out.all():
-        raise DataError(
-            f"{annotations.source} has faces of one person only, none can be held out for validation; "
-            "add people, or train without validation: --validation_share 0"
-        )
-    return train.select(~out), train.select(out)
