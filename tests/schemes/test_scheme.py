@@ -247,7 +247,7 @@ def test_any_bytes_as_scheme_file_give_one_clear_line(content: bytes, tmp_path_f
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
-    with pytest.raises(DataError, match="did you mean 'ibug68'"):
+    with pytest.raises(DataError, match="did you mean ibug68"):
         get_scheme("iBUG-68")
     with pytest.raises(DataError, match="give one of ibug68, cofw29, wflw98"):
         get_scheme("qqqq")

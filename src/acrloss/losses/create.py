@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from typing import Any
@@ -11,6 +10,7 @@ from acrloss.losses.base import LandmarkLoss
 from acrloss.losses.registration import Registration
 from acrloss.losses.table import MODULES, loss_names, versioned
 from acrloss.shapes.shape_model import ShapeModel
+from acrloss.suggestions import did_you_mean
 
 
 def create_loss(name: str, shape_model: ShapeModel | None = None, **options: Any) -> LandmarkLoss:
@@ -46,8 +46,8 @@ def registered(name: str) -> Registration:
         ValueError: an unknown name.
     """
     if name not in loss_names():
-        nearest = difflib.get_close_matches(name, loss_names(), n=1, cutoff=0.0)[0]
-        raise ValueError(f'unknown loss "{name}"; did you mean "{nearest}"? Known: {", ".join(loss_names())}')
+        names = loss_names()
+        raise ValueError(f"unknown loss {name!r}{did_you_mean(name, names)}; known: {', '.join(names)}")
     module = next(module for module, listed in MODULES.items() if versioned(name) in listed.names.split())
     loss: Registration = importlib.import_module(f"acrloss.losses.{module}").LOSS
     return loss

@@ -1,7 +1,6 @@
 """Backbones by name, any of timm's, with ImageNet weights where they can be had, and what they make of a crop."""
 
 import copy
-import difflib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from acrloss.errors import DataError
 from acrloss.networks.pretrained import PACKAGED, find_packaged, load_into, load_weight_file
+from acrloss.suggestions import did_you_mean
 
 # The paper's names for timm's networks.
 ALIASES = {"mobilenetv2": "mobilenetv2_100"}
@@ -36,8 +36,7 @@ class Features(NamedTuple):
 def create_backbone(name: str, size: int, pretrained: bool = False) -> nn.Module:
     name = ALIASES.get(name, name)
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, [*ALIASES, *timm.list_models()], n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; timm.list_models() names them all"
+        hint = did_you_mean(name, [*ALIASES, *timm.list_models()]) or "; timm.list_models() names them all"
         raise DataError(f"unknown backbone {name!r}{hint}")
     build: Callable[..., nn.Module] = timm.create_model
     try:

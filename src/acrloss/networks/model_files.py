@@ -4,7 +4,6 @@ Each has a network as NAME.onnx and the same weights as NAME.safetensors, and a 
 trained on, how it scores, its licence, and the SHA-256 of its files. Nothing is ever downloaded.
 """
 
-import difflib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from acrloss.errors import DataError
 from acrloss.files import read_checked
+from acrloss.suggestions import did_you_mean
 
 FOLDER = Path(str(files("acrloss"))) / "weights"
 
@@ -56,8 +56,7 @@ def find_model(name: str | Path, prefer: str = ".safetensors") -> Path:
         if path.suffix not in (".safetensors", ".onnx"):
             raise DataError(f"{path} is no model; give a .safetensors or .onnx file that acrloss wrote")
         return path
-    near = difflib.get_close_matches(str(name), model_names(), n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; packaged models: {', '.join(model_names()) or 'none'}"
+    hint = did_you_mean(str(name), model_names()) or f"; packaged models: {', '.join(model_names()) or 'none'}"
     raise DataError(f"there is no model {name}: no run folder, no model file and no packaged model{hint}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.schemes.builtin import SCHEMES
 from acrloss.schemes.scheme import Scheme
+from acrloss.suggestions import did_you_mean
 
 
 def scheme_names() -> list[str]:
@@ -33,9 +33,8 @@ def get_scheme(name_or_yaml: str | Path) -> Scheme:
         return SCHEMES[text]
     path = Path(text)
     if path.suffix.lower() not in {".yaml", ".yml"}:
-        close = difflib.get_close_matches(text.lower(), SCHEMES, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise DataError(f"unknown scheme {text!r}: {hint}give one of {', '.join(SCHEMES)} or a .yaml file")
+        hint = did_you_mean(text.lower(), SCHEMES)
+        raise DataError(f"unknown scheme {text!r}{hint}; give one of {', '.join(SCHEMES)} or a .yaml file")
     from acrloss.yaml_file import read_yaml
 
     try:

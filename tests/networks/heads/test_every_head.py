@@ -81,7 +81,7 @@ def test_a_head_can_be_all_that_networks_are(name: str, faces_300w: Path, tmp_pa
 
 
 def test_unknown_heads_and_backbones_without_maps_are_one_line() -> None:
-    with pytest.raises(DataError, match=r"unknown head 'pooling'; did you mean pooled\? known: pooled, soft_argmax"):
+    with pytest.raises(DataError, match=r"unknown head 'pooling'; did you mean pooled\?; known: pooled, soft_argmax"):
         create_model("test_efficientnet", IBUG, CropSpec(SIZE), pretrained="none", head="pooling")
     with pytest.raises(DataError, match=r"mixer_s32_224 gives no feature maps .* --model.head pooled"):
         create_model("mixer_s32_224", IBUG, CropSpec(224), pretrained="none", head="soft_argmax")
