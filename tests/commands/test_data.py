@@ -66,6 +66,43 @@ def test_own_landmarks_from_check_to_training_data(
     assert "not an empty folder" in fails(*arguments)
 
 
+@pytest.mark.parametrize("count", [60, 5])
+def test_flip_of_what_is_not_symmetric_writes_no_pairs(
+    count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    corners = np.array([[0, 7], [4, 7], [4, 6], [1, 6], [1, 4], [3, 4], [3, 3], [1, 3], [1, 0], [0, 0]])
+    rng = np.random.default_rng(4)
+    rows = ["image,split," + ",".join(f"x{i},y{i}" for i in range(10))]
+    cv2.imwrite(str(tmp_path / "f.png"), np.full((100, 80, 3), 90, np.uint8))
+    for i in range(count):
+        letter = 20 + rng.uniform(6, 9) * corners + rng.normal(0, 0.3, corners.shape)
+        rows.append(f"f.png,{'test' if i % 5 == 0 else 'train'}," + ",".join(f"{v:.2f}" for v in letter.ravel()))
+    (tmp_path / "letters.csv").write_text("\n".join(rows))
+    scheme = tmp_path / "letter.yaml"
+    reader = ["--data_options.repeated=keep"]
+    assert main(["data", "flip", str(tmp_path / "letters.csv"), "--output", str(scheme), *reader]) == 0
+    shown = capsys.readouterr()
+    assert "not symmetric: no flip pairs written (mirrored, they lie " in shown.out
+    assert "pairs: " not in shown.out
+    assert ("5 are few, more may show otherwise" in shown.out) == (count == 5)
+    assert "training does not mirror with this scheme" in shown.err
+    assert not get_scheme(scheme).has_flip_pairs
+    assert cv2.imread(str(scheme.with_suffix(".png"))) is not None
+    # And nothing finds fault with a scheme without pairs.
+    check = [
+        "data",
+        "check",
+        str(tmp_path / "letters.csv"),
+        "--scheme",
+        str(scheme),
+        "--output",
+        str(tmp_path / "check"),
+    ]
+    assert main(check + reader) == 0
+    assert "do not mirror" not in "".join(capsys.readouterr())
+    assert not [warning for warning in recwarn if "mirror" in str(warning.message)]
+
+
 def test_flip_compares_with_what_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:

@@ -369,6 +369,11 @@ def test_flip_pairs_numbers_every_landmark_and_joins_partners() -> None:
     (ax,) = figure.axes
     assert sorted(text.get_text() for text in ax.texts) == ["0", "1", "2", "3", "4"]
     assert "2 pairs joined, 1 on the middle line, 2 unsure" in ax.get_title()
+    assert "no flip pairs; 1 far from any mirror image" in shapes.flip_pairs(face, range(5), {3}).axes[0].get_title()
+    # Rings of a flat shape stay inside.
+    low, high = sorted(shapes.flip_pairs(face * [1, 0.1], range(5)).axes[0].get_ylim())
+    assert low < -0.1
+    assert high > 0.2
     assert style.to_png(figure, dpi=40).startswith(b"\x89PNG")
 
 

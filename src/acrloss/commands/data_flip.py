@@ -1,13 +1,14 @@
 """Find which landmarks of your own layout swap when a face is mirrored, from the mean of the faces, and write the
 scheme file that --scheme takes, with a picture of the pairs beside it."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 from acrloss.commands.data_options import add_data_arguments, list_notes, read_data
 from acrloss.commands.terminal import notes, out, results_in
 from acrloss.errors import DataError
+
+_FEW = 12  # so many faces, wherever they look, are told to be symmetric
 
 
 def add_arguments(parser: Any) -> None:
@@ -30,17 +31,19 @@ def run(parsed: Any) -> None:
         raise DataError(f"{path} exists; give another --output")
     given = get_scheme(values.scheme) if values.scheme not in (None, "generic") else None
     values.scheme = "generic"
-    with warnings.catch_warnings():
-        # The generic scheme's pairs do not mirror the faces; that is why we are here.
-        warnings.simplefilter("ignore", UserWarning)
-        annotations = read_data(values)
+    annotations = read_data(values)
     proposal = propose_flip(annotations.landmarks)
     scheme = generic_scheme(len(proposal.flip), proposal.flip, values.name or path.stem)
-    out.print(f"{len(proposal.pairs)} pairs: " + " ".join(f"{a}-{b}" for a, b in proposal.pairs), soft_wrap=True)
-    out.print(f"on the middle line: {' '.join(map(str, proposal.middle)) or 'none'}", soft_wrap=True)
-    for doubt in dict.fromkeys(proposal.doubts.values()):
-        notes.print(f"unsure: {doubt}", style="yellow", soft_wrap=True)
-    if proposal.doubts:
+    if proposal.symmetric:
+        out.print(f"{len(proposal.pairs)} pairs: " + " ".join(f"{a}-{b}" for a, b in proposal.pairs), soft_wrap=True)
+        out.print(f"on the middle line: {' '.join(map(str, proposal.middle)) or 'none'}", soft_wrap=True)
+    else:
+        out.print(f"not symmetric: no flip pairs written ({_why_not(proposal)})", soft_wrap=True)
+        notes.print("training does not mirror with this scheme", style="yellow", soft_wrap=True)
+    doubts = list(dict.fromkeys(proposal.doubts.values()))
+    for doubt in doubts if proposal.symmetric else doubts[:5]:
+        notes.print(f"unsure: {doubt}" if proposal.symmetric else doubt, style="yellow", soft_wrap=True)
+    if proposal.doubts and proposal.symmetric:
         notes.print(f"look at the picture and mend flip_pairs in {path} by hand", style="yellow", soft_wrap=True)
     known = [get_scheme(name) for name in scheme_names()] if given is None else [given]
     for other in known:
@@ -52,3 +55,15 @@ def run(parsed: Any) -> None:
     notes.print(f"picture: {path.with_suffix('.png')}", markup=False, soft_wrap=True)
     list_notes(annotations, path)
     results_in(save_scheme(scheme, path))
+
+
+def _why_not(proposal: Any) -> str:
+    from acrloss.schemes.mirror import MOST_ASYMMETRY
+
+    if proposal.asymmetry <= MOST_ASYMMETRY:
+        return "no landmark has a clear partner"
+    few = f"; {proposal.num_faces} are few, more may show otherwise" if proposal.num_faces < _FEW else ""
+    return (
+        f"mirrored, they lie {proposal.asymmetry:.1f} standard deviations from how they are, and up to {MOST_ASYMMETRY:.0f} "
+        f"counts as symmetric{few}"
+    )

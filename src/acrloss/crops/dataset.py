@@ -158,7 +158,7 @@ def not_mirrored(scheme: Scheme) -> str:
     """Why faces (or objects) of a scheme without flip pairs are not mirrored, and how they could be."""
     return (
         f"scheme {scheme.name} has no flip pairs, so no {scheme.called} is mirrored in training; "
-        "acrloss data flip finds the pairs of symmetric landmarks"
+        "acrloss data flip finds the pairs where there are any"
     )
 
 

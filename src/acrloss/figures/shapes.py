@@ -245,8 +245,16 @@ def flip_pairs(mean_face: ArrayLike, flip: Sequence[int], doubtful: Collection[i
     ax.plot(*face[list(doubtful)].T, "o", mfc="none", mec=VERMILLION, mew=2, ms=13, zorder=3)
     for m, (x, y) in enumerate(face):
         ax.annotate(f"{m}", (x, y), (4, 4), textcoords="offset points", fontsize=8, color=INK, zorder=4)
-    title = f"{len(pairs)} pairs joined, {len(middle)} on the middle line"
-    style_face_axes(ax, title + (f", {len(doubtful)} unsure (red rings)" if doubtful else ""))
+    # Room for rings and numbers around flat shapes too.
+    reach = 0.06 * float(extent.max())
+    ax.set_xlim(face[:, 0].min() - reach, face[:, 0].max() + reach)
+    ax.set_ylim(face[:, 1].min() - reach, face[:, 1].max() + reach)
+    if pairs:
+        title = f"{len(pairs)} pairs joined, {len(middle)} on the middle line"
+        rings = f", {len(doubtful)} unsure (red rings)"
+    else:
+        title, rings = "no flip pairs", f"; {len(doubtful)} far from any mirror image (red rings)"
+    style_face_axes(ax, title + (rings if doubtful else ""))
     return figure
 
 

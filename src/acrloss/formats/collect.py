@@ -73,7 +73,7 @@ def collect(
     missing = np.isnan(landmarks[..., 0] + landmarks[..., 1])
     landmarks[missing] = np.nan
     complete = landmarks[~missing.any(axis=-1)]
-    if len(complete) >= FACES_FOR_CHECK:
+    if scheme.has_flip_pairs and len(complete) >= FACES_FOR_CHECK:
         try:
             check_flip(scheme, complete[:: 1 + len(complete) // _ENOUGH_FOR_FLIP_CHECK])
         except DataError as error:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acrloss.arrays import Float
 from acrloss.errors import DataError
-from acrloss.schemes.mirror import Complex, mirror
+from acrloss.schemes.mirror import MOST_ASYMMETRY, Complex, asymmetry, mirror
 from acrloss.shapes.alignment import align_faces
 
 _ANGLES = np.radians(np.arange(-30.0, 30.5, 2.5))
@@ -28,16 +28,22 @@ class FlipProposal:
     """Flip pairs and how sure they are.
 
     Attributes:
-        flip: partner of each landmark, an involution.
+        flip: partner of each landmark, an involution; without pairs where the faces are not symmetric.
         mean: (M, 2) the mean of the most symmetric faces, upright, of root mean square radius 1.
-        doubts: landmark -> why its partner is unsure; empty where all are clear.
+        doubts: landmark -> why its partner is unsure; of faces that are not symmetric, those far from any partner's
+            mirror image.
         num_faces: how many faces it is founded on.
+        asymmetry: how many standard deviations of the faces the mean is from its mirror image under the best partners
+            (`acrloss.schemes.mirror.asymmetry`).
+        symmetric: whether it is at most `MOST_ASYMMETRY`, and any of the landmarks has a clear partner.
     """
 
     flip: tuple[int, ...]
     mean: Float
     doubts: dict[int, str]
     num_faces: int
+    asymmetry: float
+    symmetric: bool
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -56,7 +62,11 @@ def propose_flip(landmarks: ArrayLike) -> FlipProposal:
     Each face is aligned with the mean shape. A mirror axis within 30° of upright is looked for that lays the mean's
     mirror image best over it; partners then follow from the mean of the most symmetric fifth of the faces (the mean of
     all depends on where they look), and the axis and the choice of faces from the partners, until nothing changes.
-    The same is done on 20 random halves of the faces: where they disagree the pair is doubtful.
+    The same is done on 20 random halves of the faces: where they disagree the pair is doubtful. A landmark that a face
+    lacks is taken from the mean of all; faces that lack more than half are left out.
+
+    Some partners fit best in any shape, so that they are proposed only where the mean's mirror image is about as near to the
+    mean as the faces themselves are.
 
     Raises:
         DataError: there is one landmark only, or no mean shape can be made (see
@@ -67,12 +77,13 @@ def propose_flip(landmarks: ArrayLike) -> FlipProposal:
         raise DataError("flip pairs need at least two landmarks; these faces have one")
     aligned, mean = align_faces(landmarks)
     faces = aligned[..., 0] + 1j * aligned[..., 1]
-    faces = faces[np.isfinite(faces).all(axis=1)]
+    faces = faces[np.isfinite(faces).mean(axis=1) > 0.5]
+    faces = np.where(np.isfinite(faces), faces, mean[:, 0] + 1j * mean[:, 1])
     rng = np.random.default_rng(0)
     if len(faces) > _MOST_FACES:
         faces = faces[rng.permutation(len(faces))[:_MOST_FACES]]
     shape = mean[:, 0] + 1j * mean[:, 1]
-    flip, symmetric = _refined(faces, shape)
+    flip, upright = _refined(faces, shape)
     agreement = np.ones(len(shape))
     if len(faces) >= 10:
         votes = [
@@ -80,9 +91,16 @@ def propose_flip(landmarks: ArrayLike) -> FlipProposal:
             for half in (faces[rng.permutation(len(faces))[: len(faces) // 2]] for _ in range(_SUBSETS))
         ]
         agreement = (np.stack(votes) == flip).mean(axis=0)
-    doubts = _doubts(symmetric, flip, agreement)
+    doubts = _doubts(upright, flip, agreement)
+    amiss = asymmetry(landmarks, upright, flip)
+    symmetric = amiss <= MOST_ASYMMETRY and len(doubts) < len(flip)
     return FlipProposal(
-        tuple(flip.tolist()), np.stack([symmetric.real, symmetric.imag], axis=-1), doubts, max(len(faces), 1)
+        tuple(flip.tolist()) if symmetric else tuple(range(len(flip))),
+        np.stack([upright.real, upright.imag], axis=-1),
+        doubts if symmetric else _strays(upright, flip),
+        max(len(faces), 1),
+        amiss,
+        symmetric,
     )
 
 
@@ -155,14 +173,13 @@ def _cost(cost: Float, pairs: set[tuple[int, ...]]) -> float:
 
 def _doubts(shape: Complex, flip: NDArray[np.intp], agreement: Float) -> dict[int, str]:
     distances = _distances(shape)
-    doubts: dict[int, str] = {}
+    doubts = _strays(shape, flip)
     for m, partner in enumerate(flip.tolist()):
-        own = distances[m, partner]
         others = np.delete(distances[m], partner)
         rival = int(np.delete(np.arange(len(shape)), partner)[others.argmin()])
-        if own > _FAR:
-            doubts[m] = f"{m} and {partner} are no mirror images: {own:.2f} radii of the face apart"
-        elif own > _AMBIGUOUS * others.min():
+        if m in doubts:
+            continue
+        if distances[m, partner] > _AMBIGUOUS * others.min():
             doubts[m] = f"{m} could go with {rival} nearly as well as with {partner}"
         elif agreement[m] < 0.9:
             doubts[m] = f"{m} goes with {partner} in only {100 * agreement[m]:.0f} % of random halves of the faces"
@@ -170,3 +187,15 @@ def _doubts(shape: Complex, flip: NDArray[np.intp], agreement: Float) -> dict[in
     for m, why in list(doubts.items()):
         doubts.setdefault(int(flip[m]), why)
     return dict(sorted(doubts.items()))
+
+
+def _strays(shape: Complex, flip: NDArray[np.intp]) -> dict[int, str]:
+    """Landmarks whose partner's mirror image lies elsewhere, and how far."""
+    distances = _distances(shape)
+    strays: dict[int, str] = {}
+    for m, partner in enumerate(flip.tolist()):
+        if distances[m, partner] > _FAR:
+            a, b = sorted((m, partner))
+            what = f"{a} and {b} are no mirror images" if a != b else f"{m} has no partner"
+            strays[m] = f"{what}: {distances[m, partner]:.2f} radii of the shape apart"
+    return strays
