@@ -147,8 +147,8 @@ def copies(outline: list[complex], count: int, noise: float = 0.02, seed: int = 
 
 
 def wings(count: int, points: int = 12, seed: int = 0) -> Float:
-    """(N, points, 2) NACA four-digit sections of various thickness and camber, nose to the left: flat, so that the mirror
-    image is never far."""
+    """(N, points, 2) NACA four-digit sections of various thickness and camber, nose to the left: flat, so that the
+    mirror image is never far."""
     rng = np.random.default_rng(seed)
     sections = []
     for _ in range(count):
@@ -222,8 +222,8 @@ def test_missing_landmarks_change_neither_verdict() -> None:
 
 
 def test_asymmetry_by_hand() -> None:
-    # Three landmarks with a middle that is off by 0.3: the mirror image is off by 0.6 there, once the centres are laid over
-    # each other by 0.4 there and 0.2 at the other two.
+    # Three landmarks with a middle that is off by 0.3: the mirror image is off by 0.6 there, once the centres are laid
+    # over each other by 0.4 there and 0.2 at the other two.
     shape = np.array([-1, 1, 0.3 + 1j])
     faces = np.stack([shape.real, shape.imag], axis=-1)[None]
     spread = shape.real.std()

@@ -64,6 +64,6 @@ def _why_not(proposal: Any) -> str:
         return "no landmark has a clear partner"
     few = f"; {proposal.num_faces} are few, more may show otherwise" if proposal.num_faces < _FEW else ""
     return (
-        f"mirrored, they lie {proposal.asymmetry:.1f} standard deviations from how they are, and up to {MOST_ASYMMETRY:.0f} "
-        f"counts as symmetric{few}"
+        f"mirrored, they lie {proposal.asymmetry:.1f} standard deviations from how they are, and up to "
+        f"{MOST_ASYMMETRY:.0f} counts as symmetric{few}"
     )

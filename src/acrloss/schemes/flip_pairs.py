@@ -65,8 +65,8 @@ def propose_flip(landmarks: ArrayLike) -> FlipProposal:
     The same is done on 20 random halves of the faces: where they disagree the pair is doubtful. A landmark that a face
     lacks is taken from the mean of all; faces that lack more than half are left out.
 
-    Some partners fit best in any shape, so that they are proposed only where the mean's mirror image is about as near to the
-    mean as the faces themselves are.
+    Some partners fit best in any shape, so that they are proposed only where the mean's mirror image is about as near
+    to the mean as the faces themselves are.
 
     Raises:
         DataError: there is one landmark only, or no mean shape can be made (see

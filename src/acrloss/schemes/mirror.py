@@ -20,12 +20,12 @@ Complex = NDArray[np.complex128]
 MOST_ASYMMETRY = 3.0
 """More `asymmetry` than this is no symmetric object's.
 
-Any 12 faces of 300-W or YTF-68 have less than 1.3, any 5 less than 3; aerofoils, letters without a mirror axis, side views
-of cars and half faces have from 3.5 to 14.
+Any 12 faces of 300-W or YTF-68 have less than 1.3, any 5 less than 3; aerofoils, letters without a mirror axis, side
+views of cars and half faces have from 3.5 to 14.
 """
 
-# Annotations are taken to be no better than this, as a share of the shape's extent, so that what was annotated, or drawn,
-# more exactly is not called asymmetric for what nobody sees.
+# Annotations are taken to be no better than this, as a share of the shape's extent, so that what was annotated, or
+# drawn, more exactly is not called asymmetric for what nobody sees.
 _EXACT = 0.04
 
 # How far a landmark of the mirrored mean may lie from its partner, in root mean square radii of the shape.
@@ -80,8 +80,8 @@ def check_flip(scheme: Scheme, shapes: ArrayLike) -> None:
     amiss = asymmetry(np.stack([all_faces.real, all_faces.imag], axis=-1), z[0], scheme.flip)
     if len(all_faces) >= FACES_FOR_CHECK and amiss > MOST_ASYMMETRY:
         raise DataError(
-            f"the flip pairs of scheme {scheme.name} do not mirror these {scheme.called}s, which are not symmetric: mirrored, "
-            f"they lie {amiss:.1f} standard deviations from how they are; write flip_pairs: []"
+            f"the flip pairs of scheme {scheme.name} do not mirror these {scheme.called}s, which are not symmetric: "
+            f"mirrored, they lie {amiss:.1f} standard deviations from how they are; write flip_pairs: []"
         )
 
 
@@ -89,8 +89,8 @@ def asymmetry(faces: ArrayLike, shape: Complex, flip: Sequence[int] | NDArray[np
     """How many standard deviations of the faces a shape is from its own mirror image.
 
     Counted along the difference of the two: faces that vary just so, as those do which look to either side, are
-    symmetric though their mean is not quite. Widths and heights are each measured by their own extent, the faces' spread
-    included: a wing is so flat that its mirror image is near to it, and yet has the thick end on the other side.
+    symmetric though their mean is not quite. Widths and heights are each measured by their own extent, the faces'
+    spread included: a wing is so flat that its mirror image is near to it, and yet has the thick end on the other side.
 
     Args:
         faces: (N, M, 2), NaN where missing.
