@@ -1,6 +1,7 @@
 """What holds for every format in the table, also for one that is added: nothing here names a format."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -13,7 +14,7 @@ from acrloss.errors import DataError
 from acrloss.formats import read_annotations, recognise, write_annotations
 from acrloss.formats.registry import FORMATS, WRITERS, table
 from acrloss.images import read_image
-from acrloss.schemes import Scheme
+from acrloss.schemes import Scheme, get_scheme
 
 SCHEME = Scheme("four", 4, (1, 0, 2, 3), contours=(((0, 1, 2), True),))
 PAGE = Path(__file__).parents[2] / "docs" / "datasets" / "README.md"
@@ -104,6 +105,20 @@ def test_what_every_format_holds_comes_back(name: str, tmp_path: Path) -> None:
         assert read_image(image)[0, 0, 0] == 10 * i
     if WRITERS[name].images == "named":
         assert back.images == tuple(images)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("flip", [(1, 0, 2, 3), (0, 1, 2, 3)])
+def test_a_scheme_of_ones_own_comes_back(name: str, flip: tuple[int, ...], tmp_path: Path) -> None:
+    own = Scheme("four", 4, flip, interocular=(0, 1), regions={"eyes": (0, 1)}, noun="wing")
+    faces = replace(faces_of([draw(tmp_path / "source" / f"{i}.png", 10 * i) for i in range(3)]), scheme=own)
+    write_annotations(faces, tmp_path / "out", name)
+    assert recognise(tmp_path / "out") == name
+    assert read_annotations(tmp_path / "out").scheme == own
+    assert get_scheme(tmp_path / "out" / "scheme.yaml") == own
+    # What the caller says counts more.
+    assert read_annotations(tmp_path / "out", scheme=SCHEME).scheme == SCHEME
+    assert not read_annotations(tmp_path / "out", scheme="generic").scheme.has_flip_pairs
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -4,8 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from acrloss.commands.data_options import FORMAT_HELP, add_reader_arguments, list_notes, read_data
-from acrloss.commands.terminal import notes, progress, results_in
+from acrloss.commands.data_options import FORMAT_HELP, add_reader_arguments, faces_in, list_notes, read_data
+from acrloss.commands.terminal import notes, progress
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
 
@@ -39,4 +39,4 @@ def run(parsed: Any) -> None:
     ):
         notes.print(note, markup=False, soft_wrap=True)
     list_notes(annotations, Path(values.dest))
-    results_in(values.dest)
+    faces_in(Path(values.dest))

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.annotations import Annotations
-from acrloss.commands.terminal import notes, progress
+from acrloss.commands.terminal import notes, progress, results_in
 from acrloss.files import write_atomic
 from acrloss.formats import FORMATS, read_annotations, recognise
 from acrloss.formats.read import refuse_remarks
 from acrloss.notes import NOTES, listed
+from acrloss.schemes import get_scheme
+from acrloss.schemes.lookup import SCHEME_FILE, scheme_beside
 
 FORMAT_HELP = f"format of the data, recognised if not given: {', '.join(FORMATS)}"
 OPTIONS_HELP = "options of the format's reader, such as --data_options.image_column=file: " + "; ".join(
@@ -63,6 +65,9 @@ def read_data(values: Any, **options: Any) -> Annotations:
     notes.print(annotations.summary(), markup=False, soft_wrap=True)
     if values.format is None and not values.data.startswith("synthetic"):
         notes.print(f"format: {recognise(Path(values.data))}, recognised by looking")
+    if values.scheme is None and (beside := scheme_beside(Path(values.data))) is not None:
+        fits = "lies beside the data" if get_scheme(beside) == annotations.scheme else "does not fit and is not used"
+        notes.print(f"scheme: {beside} {fits}", markup=False, soft_wrap=True)
     # Faces that are lost first.
     found = sorted(annotations.notes, key=lambda note: note.kind != "left out")
     for note in found[:_SHOWN]:
@@ -85,3 +90,9 @@ def list_notes(annotations: Annotations, output: Path) -> None:
         write_atomic(file, listed(annotations.notes))
     if annotations.notes:
         notes.print(f"all that was left out, ignored, changed or guessed: {file}", markup=False, soft_wrap=True)
+
+
+def faces_in(folder: Path) -> None:
+    """The last line of a command that wrote annotations: where they are, and their scheme if it is not built in."""
+    scheme = f", with their scheme in {SCHEME_FILE}" if (folder / SCHEME_FILE).exists() else ""
+    results_in(f"{folder}{scheme}")

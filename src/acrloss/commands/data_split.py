@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.data_options import add_data_arguments, read_data
-from acrloss.commands.terminal import notes, progress, results_in
+from acrloss.commands.data_options import add_data_arguments, faces_in, read_data
+from acrloss.commands.terminal import notes, progress
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
 
@@ -48,4 +48,4 @@ def run(parsed: Any) -> None:
         soft_wrap=True,
     )
     notes.print(f"next: acrloss train --data {values.output} --output RUN", markup=False, soft_wrap=True)
-    results_in(values.output)
+    faces_in(Path(values.output))

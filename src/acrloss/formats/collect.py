@@ -20,6 +20,7 @@ from acrloss.formats.stated_size import fit_stated_size
 from acrloss.images import NO_IMAGE, image_size
 from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
+from acrloss.schemes.lookup import SCHEME_FILE
 from acrloss.schemes.mirror import FACES_FOR_CHECK, check_flip
 
 Repeated = Literal["last", "keep", "error"]
@@ -37,10 +38,12 @@ def collect(
     notes: list[Note],
     scheme: Scheme | Literal["generic"] | None,
     repeated: Repeated,
+    beside: Scheme | None = None,
 ) -> Annotations:
     """Check faces and bring them into one `Annotations`.
 
-    A bad face is left out with a note. `notes` is the list that the reader behind `faces` adds its own to.
+    A bad face is left out with a note. `notes` is the list that the reader behind `faces` adds its own to. Without a
+    `scheme`, that which lies `beside` the files counts if it has as many landmarks as most faces.
 
     Raises:
         DataError: no face is left, the scheme does not fit the data, or (repeated="error") a face is
@@ -55,7 +58,7 @@ def collect(
     if not found:
         raise DataError(f"{source}: no usable face" + _first_reasons(notes))
     drop_sentinels(found, notes)
-    scheme = _fitting_scheme(source, found, scheme)
+    scheme = _fitting_scheme(source, found, scheme, beside)
     kept: list[Face] = []
     for face in found:
         face.split = split_meant(face.split)
@@ -106,15 +109,20 @@ def _first_reasons(notes: list[Note]) -> str:
     return f"; {len(skipped)} skipped: " + "; ".join(skipped[:3]) + more
 
 
-def _fitting_scheme(source: str, faces: list[Face], scheme: Scheme | Literal["generic"] | None) -> Scheme:
+def _fitting_scheme(
+    source: str, faces: list[Face], scheme: Scheme | Literal["generic"] | None, beside: Scheme | None
+) -> Scheme:
     (count, times), *_ = Counter(len(face.landmarks) for face in faces).most_common(1)
     if scheme == "generic":
         return generic_scheme(count)
     by_count = {get_scheme(name).num_landmarks: name for name in scheme_names()}
+    if scheme is None and beside is not None and beside.num_landmarks == count:
+        return beside
     if scheme is None:
         if count not in by_count:
+            other = f"nor {beside.name} of {beside.num_landmarks} in the {SCHEME_FILE} there " if beside else ""
             raise DataError(
-                f"{source}: faces of {count} landmarks fit no built-in scheme "
+                f"{source}: faces of {count} landmarks fit no built-in scheme {other}"
                 f"({', '.join(f'{name} has {n}' for n, name in by_count.items())}); "
                 "make one with acrloss data flip SOURCE --output scheme.yaml and give it as the scheme"
             )

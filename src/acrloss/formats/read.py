@@ -18,6 +18,7 @@ from acrloss.formats.registry import FORMATS, recognise
 from acrloss.notes import Note
 from acrloss.progress_hook import Progress, no_progress
 from acrloss.schemes import Scheme, get_scheme
+from acrloss.schemes.lookup import scheme_beside
 
 
 def read_annotations(
@@ -36,8 +37,9 @@ def read_annotations(
         source: a folder or file in one of `FORMATS`, or synthetic faces: "synthetic", "synthetic:2000"
             (count) or "synthetic:2000@7" (count and seed).
         format: a name in `FORMATS`; recognised by looking where None.
-        scheme: a scheme, its name or its YAML file; chosen by the number of landmarks where None. "generic" takes
-            any number of landmarks and knows no flip pairs (see `acrloss.schemes.generic_scheme`).
+        scheme: a scheme, its name or its YAML file. Where None, a `scheme.yaml` beside the annotations counts if it has
+            as many landmarks as they, then what the files say, then the number of landmarks. "generic" takes any number
+            of landmarks and knows no flip pairs (see `acrloss.schemes.generic_scheme`).
         repeated: what to do where one face of one image is annotated more than once (landmark boxes that
             overlap by more than half, or at all where the person is the same): "last" keeps the last, "keep"
             all, "error" refuses.
@@ -86,12 +88,17 @@ def read_annotations(
         raise DataError(f"unknown format {name!r}; give one of {', '.join(FORMATS)}")
     its = FORMATS[name]
     its.check_options(name, options)
-    if its.scheme is not None and chosen is None:
-        chosen = its.scheme(path)
+    beside = None
+    if chosen is None:
+        own = None if its.scheme is None else its.scheme(path)
+        file = scheme_beside(path)
+        beside = None if file is None else get_scheme(file)
+        # What stands beside the files says more than they do, such as the eyes and regions of YOLO's pairs.
+        chosen = beside if beside and own and beside.num_landmarks == own.num_landmarks else own
     notes: list[Note] = []
     faces: Iterable[Face] = its.read(path, notes, **options)
     try:
-        annotations = collect(text, progress(faces, "reading"), notes, chosen, repeated)
+        annotations = collect(text, progress(faces, "reading"), notes, chosen, repeated, beside)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
     if strict:

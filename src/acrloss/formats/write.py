@@ -19,6 +19,7 @@ from acrloss.images import IMAGE_SUFFIXES, read_image
 from acrloss.images.encode import encode_png
 from acrloss.images.header import MAX_BYTES, read_bytes
 from acrloss.progress_hook import Progress, no_progress
+from acrloss.schemes.lookup import SCHEME_FILE, is_builtin, scheme_text
 
 _ODD = re.compile(r"^\.+|[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -35,7 +36,8 @@ def write_annotations(
 ) -> list[str]:
     """Write annotations as a folder that `acrloss.formats.read_annotations` reads.
 
-    Landmarks and boxes come back to 1e-5 pixels. The folder appears when it is complete.
+    Landmarks and boxes come back to 1e-5 pixels. The folder appears when it is complete. A scheme that is not built in
+    is written as `scheme.yaml`, where reading finds it.
 
     Args:
         annotations: the faces.
@@ -83,6 +85,8 @@ def write_annotations(
         else:
             images = [_named(image, dest, relative) for image in annotations.images]
         notes += its.write(temporary, annotations, images)
+        if not is_builtin(annotations.scheme):
+            (temporary / SCHEME_FILE).write_text(scheme_text(annotations.scheme), encoding="utf-8")
         if faceless and (its.add_faceless is None or copy_images):
             notes.append(f"{format} does not list images without faces: {len(faceless)} left out")
         elif faceless and its.add_faceless is not None:

@@ -11,6 +11,9 @@ from acrloss.schemes.builtin import SCHEMES
 from acrloss.schemes.scheme import Scheme
 from acrloss.suggestions import did_you_mean
 
+SCHEME_FILE = "scheme.yaml"
+"""A scheme beside annotations of this name is theirs."""
+
 
 def scheme_names() -> list[str]:
     """Names of the built-in schemes."""
@@ -45,11 +48,27 @@ def get_scheme(name_or_yaml: str | Path) -> Scheme:
         raise DataError(f"{path}: {error}") from error
 
 
-def save_scheme(scheme: Scheme, path: str | Path) -> Path:
-    """Write a scheme as a YAML file that `get_scheme` reads."""
+def is_builtin(scheme: Scheme) -> bool:
+    """Whether it is one of `scheme_names`, and not merely called so."""
+    return SCHEMES.get(scheme.name) == scheme
+
+
+def scheme_beside(source: Path) -> Path | None:
+    """The `SCHEME_FILE` in the folder that holds annotations, or None where there is none."""
+    path = (source if source.is_dir() else source.parent) / SCHEME_FILE
+    return path if path.is_file() else None
+
+
+def scheme_text(scheme: Scheme) -> str:
+    """A scheme as the text of a YAML file that `get_scheme` reads."""
     import yaml
 
-    return write_atomic(path, yaml.safe_dump(scheme.to_dict(), sort_keys=False, default_flow_style=None, width=110))
+    return str(yaml.safe_dump(scheme.to_dict(), sort_keys=False, default_flow_style=None, width=110))
+
+
+def save_scheme(scheme: Scheme, path: str | Path) -> Path:
+    """Write a scheme as a YAML file that `get_scheme` reads."""
+    return write_atomic(path, scheme_text(scheme))
 
 
 def generic_scheme(num_landmarks: int, flip: Sequence[int] | None = None, name: str = "custom") -> Scheme:

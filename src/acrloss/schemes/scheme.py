@@ -7,14 +7,29 @@ the left of the picture.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
+
+from acrloss.suggestions import did_you_mean
 
 Landmarks = TypeVar("Landmarks")
 
 # Each is scored, tabled and drawn: a file of a megabyte could ask for minutes of it.
 _MOST_REGIONS = 1000
+
+# What the keys of a scheme file hold, for messages.
+_EXPECTED = {
+    "name": "a text",
+    "num_landmarks": "a whole number from 1 to 100000",
+    "flip_pairs": "a list of pairs of landmarks, as in [[0, 1], [3, 4]], or [] for none",
+    "interocular": "two landmarks, the outer eye corners, as in [0, 1]",
+    "interpupil": "two lists of landmarks whose means are the pupils, as in [[0], [1]] or [[0, 1, 2], [3, 4, 5]]",
+    "regions": "names with lists of landmarks, as in {eyes: [0, 1], mouth: [3, 4]}",
+    "contours": "a list of lines of landmarks, as in [{points: [3, 4], closed: false}]",
+    "profile": "true or false",
+    "noun": "a text of at most 40 characters",
+}
 
 
 @dataclass(frozen=True)
@@ -125,90 +140,86 @@ class Scheme:
         known = {field.name for field in fields(cls)} - {"flip"} | {"flip_pairs"}
         for key in values:
             if key not in known:
-                raise ValueError(f"unknown key {key!r}; a scheme has {', '.join(sorted(known))}")
+                raise ValueError(
+                    f"unknown key {key!r}; a scheme has {', '.join(sorted(known))}{did_you_mean(key, known)}"
+                )
         for key in ("name", "num_landmarks", "flip_pairs"):
             if key not in values:
-                raise ValueError(f"key {key!r} is missing")
+                raise ValueError(f"key {key!r} is missing; give {_EXPECTED[key]}")
         name, count = values["name"], values["num_landmarks"]
         if not isinstance(name, str) or not name:
-            raise ValueError(f"key 'name' must be a text, got {reprlib.repr(name)}")
+            raise _wrong("name", name)
         if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 100_000:
-            raise ValueError(f"key 'num_landmarks' must be a whole number from 1 to 100000, got {reprlib.repr(count)}")
+            raise _wrong("num_landmarks", count)
         profile = values.get("profile", False)
         if not isinstance(profile, bool):
-            raise ValueError(f"key 'profile' must be true or false, got {reprlib.repr(profile)}")
+            raise _wrong("profile", profile)
         noun = values.get("noun", "")
         if not isinstance(noun, str) or len(noun) > 40:
-            raise ValueError(f"key 'noun' must be a text of at most 40 characters, got {reprlib.repr(noun)}")
-        interocular = _optional_indices(values, "interocular")
-        if interocular is not None and len(interocular) != 2:
-            raise ValueError(f"key 'interocular' must hold two landmarks, got {reprlib.repr(interocular)}")
-        interpupil = values.get("interpupil")
-        if interpupil is not None:
-            if not isinstance(interpupil, Sequence) or isinstance(interpupil, str) or len(interpupil) != 2:
-                raise ValueError(f"key 'interpupil' must hold two lists of landmarks, got {reprlib.repr(interpupil)}")
-            interpupil = (_indices(interpupil[0], "interpupil"), _indices(interpupil[1], "interpupil"))
-        regions = _mapping(values.get("regions") or {}, "regions")
+            raise _wrong("noun", noun)
+        interocular, interpupil = values.get("interocular"), values.get("interpupil")
+        if interocular is not None and (not _are_landmarks(interocular) or len(interocular) != 2):
+            raise _wrong("interocular", interocular)
+        if interpupil is not None and (
+            not isinstance(interpupil, list | tuple) or len(interpupil) != 2 or not all(map(_are_landmarks, interpupil))
+        ):
+            raise _wrong("interpupil", interpupil)
+        regions = values.get("regions") or {}
+        if not isinstance(regions, Mapping):
+            raise _wrong("regions", regions)
+        for region, points in regions.items():
+            if not _are_landmarks(points):
+                raise _wrong("regions", {region: points})
+        contours = values.get("contours") or []
+        if not isinstance(contours, list | tuple):
+            raise _wrong("contours", contours)
         if len(regions) > _MOST_REGIONS:
             raise ValueError(f"key 'regions' must hold at most {_MOST_REGIONS} regions, got {len(regions)}")
         return cls(
             name=name,
             num_landmarks=count,
-            flip=flip_from_pairs(count, _list(values["flip_pairs"], "flip_pairs")),
+            flip=flip_from_pairs(count, values["flip_pairs"]),
             interocular=None if interocular is None else (interocular[0], interocular[1]),
-            interpupil=interpupil,
-            regions={str(region): _indices(points, f"regions: {region}") for region, points in regions.items()},
-            contours=tuple(_contour(item) for item in _list(values.get("contours") or [], "contours")),
+            interpupil=None if interpupil is None else (tuple(interpupil[0]), tuple(interpupil[1])),
+            regions={str(region): tuple(points) for region, points in regions.items()},
+            contours=tuple(map(_contour, contours)),
             profile=profile,
             noun=noun,
         )
 
 
-def _list(value: Any, key: str) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"key {key!r} must be a list, got {reprlib.repr(value)}")
-    return list(value)
+def _wrong(key: str, value: Any) -> ValueError:
+    return ValueError(f"key {key!r} must be {_EXPECTED[key]}; got {reprlib.repr(value)}")
 
 
-def _mapping(value: Any, key: str) -> Mapping[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"key {key!r} must be a mapping, got {reprlib.repr(value)}")
-    return value
-
-
-def _indices(value: Any, key: str) -> tuple[int, ...]:
-    items = _list(value, key)
-    for item in items:
-        if not isinstance(item, int) or isinstance(item, bool):
-            raise ValueError(f"key {key!r} must hold landmark numbers, got {reprlib.repr(item)}")
-    return tuple(items)
-
-
-def _optional_indices(values: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
-    return None if values.get(key) is None else _indices(values[key], key)
+def _are_landmarks(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(m, int) and not isinstance(m, bool) for m in value)
 
 
 def _contour(value: Any) -> tuple[tuple[int, ...], bool]:
-    item = _mapping(value, "contours")
-    if set(item) - {"points", "closed"} or "points" not in item or not isinstance(item.get("closed", False), bool):
-        raise ValueError(f"key 'contours' must hold 'points' and perhaps 'closed: true', got {reprlib.repr(value)}")
-    return _indices(item["points"], "contours"), item.get("closed", False)
+    right = isinstance(value, Mapping) and set(value) <= {"points", "closed"} and _are_landmarks(value.get("points"))
+    if not right or not isinstance(value.get("closed", False), bool):
+        raise _wrong("contours", value)
+    return tuple(value["points"]), value.get("closed", False)
 
 
-def flip_from_pairs(count: int, pairs: Sequence[Any]) -> tuple[int, ...]:
+def flip_from_pairs(count: int, pairs: Any) -> tuple[int, ...]:
     """The permutation of `count` landmarks in which the members of each pair change places.
 
     Raises:
-        ValueError: a pair is none, or a landmark is in two of them.
+        ValueError: it is no list of pairs, or a landmark is in two of them.
     """
+    if not isinstance(pairs, list | tuple):
+        raise _wrong("flip_pairs", pairs)
     flip = list(range(count))
     seen: set[int] = set()
     for item in pairs:
-        pair = _indices(item, "flip_pairs")
-        if len(pair) != 2 or not all(0 <= m < count for m in pair):
-            raise ValueError(f"key 'flip_pairs' must hold pairs of landmarks 0 … {count - 1}, got {reprlib.repr(pair)}")
-        if seen & set(pair):
-            raise ValueError(f"key 'flip_pairs' names landmark {min(seen & set(pair))} in two pairs")
-        seen.update(pair)
-        flip[pair[0]], flip[pair[1]] = pair[1], pair[0]
+        if not _are_landmarks(item) or len(item) != 2:
+            raise _wrong("flip_pairs", item)
+        if not all(0 <= m < count for m in item):
+            raise ValueError(f"key 'flip_pairs' must hold pairs of landmarks 0 … {count - 1}, got {reprlib.repr(item)}")
+        if seen & set(item):
+            raise ValueError(f"key 'flip_pairs' names landmark {min(seen & set(item))} in two pairs")
+        seen.update(item)
+        flip[item[0]], flip[item[1]] = item[1], item[0]
     return tuple(flip)
