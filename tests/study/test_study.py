@@ -1,9 +1,11 @@
 """Study files, what identifies a run, and the statistics over faces and seeds."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -29,6 +31,17 @@ def read(text: str, folder: Path) -> Any:
     return read_study(folder / "s.yaml", folder / "out")
 
 
+def some_faces(folder: Path) -> Path:
+    """A CSV file of two faces of 19 landmarks in one picture."""
+    folder.mkdir(exist_ok=True)
+    cv2.imwrite(str(folder / "a.png"), np.full((90, 120, 3), 80, np.uint8))
+    rows = ["image,person," + ",".join(f"x{i},y{i}" for i in range(19))]
+    for person, left in (("ann", 20.5), ("bob", 70.5)):
+        rows.append(f"a.png,{person}," + ",".join(f"{left + 2 * i % 30},{30.5 + i}" for i in range(19)))
+    (folder / "faces.csv").write_text("\n".join(rows) + "\n")
+    return folder / "faces.csv"
+
+
 def test_a_study_is_every_method_with_every_seed(tmp_path: Path) -> None:
     study = read(STUDY, tmp_path)
     assert (study.name, study.score, study.methods) == ("s", "val", ["L2", "Wing"])
@@ -52,14 +65,61 @@ def test_a_run_is_known_by_all_that_determines_it(tmp_path: Path) -> None:
 
 
 def test_changed_data_is_other_data(tmp_path: Path) -> None:
-    (tmp_path / "faces").mkdir()
-    (tmp_path / "faces" / "a.pts").write_text("1")
-    text = STUDY.replace("synthetic:60@1", f"{{A: {tmp_path / 'faces'}, B: synthetic:9}}")
+    file = some_faces(tmp_path / "faces")
+    text = STUDY.replace("synthetic:60@1", f"{{A: {file.parent}, B: synthetic:9}}")
     before = read(text, tmp_path)
     assert before.data == ["A", "B"]
-    (tmp_path / "faces" / "a.pts").write_text("22")
+    (file.parent / "notes.txt").write_text("no data")
+    (file.parent / "out" / "runs").mkdir(parents=True)
+    same = read(text, tmp_path)
+    assert [a.folder for a in before.runs] == [b.folder for b in same.runs]
+    # One digit: names and sizes are what they were.
+    row = file.read_text()
+    file.write_text(row.replace(",20.5", ",21.5"))
     after = read(text, tmp_path)
     assert [a.folder == b.folder for a, b in zip(before.runs, after.runs, strict=True)] == [False] * 4 + [True] * 4
+    # Pixels too.
+    file.write_text(row)
+    assert read(text, tmp_path).runs[0].folder == before.runs[0].folder
+    image = file.with_name("a.png")
+    image.write_bytes(image.read_bytes()[:-1] + b"\0")
+    assert read(text, tmp_path).runs[0].folder != before.runs[0].folder
+    # What cannot be read is refused before anything is trained.
+    file.write_text("image,x0,y0\n")
+    with pytest.raises(DataError, match=r"s\.yaml: .*faces"):
+        read(text, tmp_path)
+
+
+def test_how_the_data_is_read_counts(tmp_path: Path) -> None:
+    file = some_faces(tmp_path / "faces")
+    methods = "{A: {}, B: {data_options: {one_based: true}}, C: {scheme: generic}}"
+    text = f"data: {file}\nseeds: [0]\nmethods: {methods}"
+    a, b, c = read(text, tmp_path).runs
+    assert len({a.fingerprint, b.fingerprint, c.fingerprint}) == 3
+    again = read(text.replace("one_based: true", "one_based: false"), tmp_path).runs
+    assert again[1].fingerprint == a.fingerprint
+
+
+def test_runs_and_results_of_versions_before_are_taken_over(tmp_path: Path) -> None:
+    file = some_faces(tmp_path / "faces")
+    text = f"data: {{A: {file.parent}}}\nseeds: [0]\nmethods: {{L2: {{loss: l2}}}}"
+    (run,) = read(text, tmp_path).runs
+    # They knew data by the hash of "PATH SIZE" lines.
+    lines = "\n".join(f"{name} {(file.parent / name).stat().st_size}" for name in ("a.png", "faces.csv"))
+    listing = hashlib.sha256(lines.encode()).hexdigest()
+    former = run.folder.with_name(run.folder.name.rpartition("-")[0] + f"-{listing[:8]}")
+    assert run.folder != former
+    former.mkdir(parents=True)
+    assert read(text, tmp_path).runs[0].folder == former
+    run.folder.mkdir()
+    assert read(text, tmp_path).runs[0].folder == run.folder, "what was begun since counts more"
+    path = tmp_path / "results.json"
+    write_results(path, [replace(result(0, [1.0]), run=run, fingerprint=listing)])
+    assert len(read_results(path, read(text, tmp_path))) == 1
+    assert keep_old_results(path, [run]) is None
+    write_results(path, [replace(result(0, [1.0]), run=run, fingerprint="0" * 64)])
+    assert read_results(path, read(text, tmp_path)) == []
+    assert keep_old_results(path, [run]) is not None
 
 
 @pytest.mark.parametrize(
@@ -107,15 +167,14 @@ def test_options_with_dots_are_those_within(tmp_path: Path) -> None:
 
 
 def test_the_output_is_no_data(tmp_path: Path) -> None:
-    (tmp_path / "a.pts").write_text("1")
+    some_faces(tmp_path)
     text = f"data: {tmp_path}\nseeds: [0]\nmethods: {{A: {{}}}}"
-    # The file itself lies in the data.
-    before = [read(text, tmp_path).runs[0].folder for _ in range(2)][1]
+    # The study's file itself lies in the data, and so do the runs.
+    before = [read(text, tmp_path).runs[0] for _ in range(2)][1]
     (tmp_path / "out" / "runs").mkdir(parents=True)
     (tmp_path / "out" / "runs" / "x").write_text("1")
-    assert read(text, tmp_path).runs[0].folder == before
-    (tmp_path / "b.pts").write_text("1")
-    assert read(text, tmp_path).runs[0].folder != before
+    after = read(text, tmp_path).runs[0]
+    assert (after.folder, after.fingerprint, after.listing) == (before.folder, before.fingerprint, before.listing)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
@@ -129,7 +188,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
 
 def result(seed: int, nme: Any, images: Any = None, method: str = "m") -> Result:
     """The result of a run with the NME of each of its faces; the first face is in the subset "hard", all in "full"."""
-    run = Run("d", method, seed, "faces", {"seed": seed}, None, Path("x"))
+    run = Run("d", method, seed, "faces", {"seed": seed}, None, None, Path("x"))
     names = tuple(map(str, range(len(nme)) if images is None else images))
     curves = {"train_nme": np.array([9.0, np.nan]), "val_nme": np.array([8.0, 7.0])}
     nme = np.asarray(nme, dtype=np.float64)
@@ -226,9 +285,7 @@ def test_results_are_written_and_read_back(tmp_path: Path) -> None:
 
 
 def test_results_count_without_the_data_but_not_on_other_data(tmp_path: Path) -> None:
-    faces = tmp_path / "faces"
-    faces.mkdir()
-    (faces / "a.pts").write_text("1")
+    faces = some_faces(tmp_path / "faces").parent
     text = STUDY.replace("synthetic:60@1", f"{{A: {faces}}}")
     study = read(text, tmp_path)
     made = [replace(result(0, [1.0]), run=run, fingerprint=run.fingerprint) for run in study.runs]
@@ -242,7 +299,7 @@ def test_results_count_without_the_data_but_not_on_other_data(tmp_path: Path) ->
     assert same, "the data is remembered where it is not at hand"
     text = text.replace(str(faces), str(moved))
     assert len(read_results(tmp_path / "results.json", read(text, tmp_path))) == 4, "only the place is another"
-    (moved / "a.pts").write_text("22")
+    (moved / "faces.csv").write_text((moved / "faces.csv").read_text().replace(",20.5", ",21.5"))
     assert read_results(tmp_path / "results.json", read(text, tmp_path)) == []
 
 

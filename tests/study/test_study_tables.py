@@ -28,7 +28,7 @@ FACES = [2.0, 4.1, 7.3, 8.0, 9.0, 12.0]
 
 
 def result(method: str, seed: int, nme: list[float], **changed: Any) -> Result:
-    run = Run("300-W", method, seed, "faces", {"seed": seed, "m": method}, None, Path("x"))
+    run = Run("300-W", method, seed, "faces", {"seed": seed, "m": method}, None, None, Path("x"))
     images = tuple(map(str, range(len(nme))))
     made = Result(
         run,

@@ -1,6 +1,7 @@
 """A run as one call: from Python, gone on with, extended, and refused where it would go wrong in silence."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -139,17 +140,20 @@ def test_a_finished_run_is_extended_and_not_shortened(made: Run, faces_csv: Path
 def test_other_data_is_refused_when_a_run_goes_on(made: Run, faces_csv: Path, tmp_path: Path) -> None:
     folder = copy_of(made, tmp_path / "run")
     faces = read_annotations(faces_csv)
-    with pytest.raises(DataError, match=r"images, landmarks.* changed \(24 faces then, 23 now\)"):
+    with pytest.raises(DataError, match=r"image names, image contents, landmarks.* changed \(24 faces then, 23 now\)"):
         train(faces.select(np.arange(23)), TINY, folder, resume=True)
     moved = faces.landmarks.copy()
     moved[3, 5, 0] += 0.5
     with pytest.raises(DataError, match="other data: landmarks changed;"):
         train(replace(faces, landmarks=moved), TINY, folder, resume=True)
-    # The same data in another place is the same data.
-    images = tuple(image.replace("/tmp", "/elsewhere") for image in faces.images)
-    from acrloss.training.run_folder import check_same_data
-
-    check_same_data(folder / "data.json", replace(faces, images=images))
+    # The same data in another place is the same data, and other pixels under the same names are not.
+    shutil.copytree(faces_csv.parent, tmp_path / "elsewhere")
+    there = read_annotations(tmp_path / "elsewhere" / faces_csv.name)
+    assert len(train(there, replace(TINY, epochs=3), folder, resume=True, detectors=()).history) == 3
+    image = Path(there.images[0])
+    image.write_bytes(image.read_bytes()[:-1] + b"\0")
+    with pytest.raises(DataError, match="other data: image contents changed;"):
+        train(there, replace(TINY, epochs=4), folder, resume=True)
 
 
 def flipped(content: bytes) -> bytes:

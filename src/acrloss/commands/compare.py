@@ -40,7 +40,7 @@ def run(parsed: Any) -> int:
     if values.jobs < 0:
         raise DataError(f"--jobs must be 0 or more, not {values.jobs}")
     folder = Path(values.output)
-    study = read_study(values.study, folder)
+    study = read_study(values.study, folder, progress)
     kept = folder / study.name / "results.json"
     results = {result.run: result for result in read_results(kept, study)}
     results |= trained_here(study, results)

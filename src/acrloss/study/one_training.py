@@ -6,6 +6,7 @@ says how it ended: {"error": ""} or what went wrong. Without that file the proce
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from acrloss.formats import read_annotations
 
 # Options of `acrloss train` that say how the data is read.
 READING = ("format", "scheme", "data_options")
+
+
+def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run's options say that its data is read, with what holds where they do not."""
+    return {name: options.get(name, {} if name == "data_options" else None) for name in READING}
 
 
 def train_one(data: str, options: dict[str, Any], output: str, resume: bool) -> str:
@@ -27,9 +33,8 @@ def train_one(data: str, options: dict[str, Any], output: str, resume: bool) -> 
     from acrloss.training.config_file import config_from
     from acrloss.training.run import train
 
-    options = dict(options)
-    reading = {name: options.pop(name, {} if name == "data_options" else None) for name in READING}
-    score = options.pop("score")
+    reading, score = reading_of(options), options["score"]
+    options = {name: value for name, value in options.items() if name not in (*READING, "score")}
     try:
         annotations = read_annotations(data, reading["format"], reading["scheme"], **reading["data_options"])
         run = train(

@@ -134,12 +134,10 @@ def keep_old_results(path: Path, runs: Iterable[Run]) -> Path | None:
     """
     if not path.is_file():
         return None
-    kept = {(run_key(run.data, run.options), run.fingerprint) for run in runs}
+    kept = {run.key: run for run in runs}
     items = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    # Without the data at hand its fingerprint is not known; the key is what there is.
-    keys = {key for key, fingerprint in kept if fingerprint is None}
-    found = [(run_key(item["data"], item["options"]), item["fingerprint"]) for item in items]
-    if all(one in kept or one[0] in keys for one in found):
+    found = [(kept.get(run_key(item["data"], item["options"])), item["fingerprint"]) for item in items]
+    if all(run is not None and run.is_on(fingerprint) for run, fingerprint in found):
         return None
     made = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
     return path.rename(path.with_name(f"results-until-{made:%Y-%m-%d-%H%M%S}.json"))
@@ -165,7 +163,7 @@ def read_results(path: Path, study: Study) -> list[Result]:
         results = []
         for run in study.runs:
             item = known.get(run_key(run.data, run.options))
-            if item is None or run.fingerprint not in (None, item["fingerprint"]):
+            if item is None or not run.is_on(item["fingerprint"]):
                 continue
             images = content["faces"][item["faces"]]
             members = content["subsets"][item["faces"]] if "subsets" in content else {}

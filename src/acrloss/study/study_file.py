@@ -23,7 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.errors import DataError
+from acrloss.formats import read_annotations
 from acrloss.losses.table import versioned
+from acrloss.progress_hook import Progress, no_progress
+from acrloss.study.one_training import reading_of
+from acrloss.training.data_fingerprint import one_fingerprint
 from acrloss.yaml_file import read_yaml
 
 _KEYS = ("data", "settings", "methods", "seeds", "score")
@@ -39,7 +43,8 @@ class Run:
         data, method, seed: which one; the names in the study file.
         source: where the data is on this machine.
         options: those of `acrloss train`, but for the data and the output.
-        fingerprint: of the data's files; None where the data is not on this machine.
+        fingerprint: of the data (`acrloss.training.data_fingerprint`); None where it is not on this machine.
+        listing: hash of the names and sizes of the data's files, by which versions before knew it.
         folder: where it is trained.
     """
 
@@ -49,7 +54,12 @@ class Run:
     source: str
     options: Mapping[str, Any]
     fingerprint: str | None
+    listing: str | None
     folder: Path
+
+    def is_on(self, fingerprint: str | None) -> bool:
+        """Whether figures with this fingerprint are of its data, as far as can be told here."""
+        return self.fingerprint is None or fingerprint in (self.fingerprint, self.listing)
 
     @property
     def key(self) -> str:
@@ -94,15 +104,16 @@ class Study:
         return list(dict.fromkeys(run.data for run in self.runs))
 
 
-def read_study(path: str | Path, folder: Path) -> Study:
-    """Read a study file.
+def read_study(path: str | Path, folder: Path, progress: Progress = no_progress) -> Study:
+    """Read a study file, and the annotations of its data where that is at hand.
 
     Args:
         path: the YAML file.
         folder: of the results.
+        progress: wraps the iterators over faces, for progress bars.
 
     Raises:
-        DataError: it is no study; the message names the key.
+        DataError: it is no study, and the message names the key; or its data cannot be read.
     """
     path = Path(path)
     content = read_yaml(path, "a study")
@@ -133,17 +144,28 @@ def read_study(path: str | Path, folder: Path) -> Study:
     settings = _nested(settings)
     methods = {method: _nested(options or {}) for method, options in methods.items()}
     runs = []
+    fingerprints: dict[str, str] = {}
     for source_name, source in data.items():
         # As the shell does for the command line.
         source = str(Path(source).expanduser()) if source.startswith("~") else source
-        fingerprint = _fingerprint(source, folder)
+        listing = _listing(source, folder)
         for seed in dict.fromkeys(seeds):
             for method, options in methods.items():
                 merged = _merge(settings, options)
                 # "acr" may mean another loss in the next version; a run is known by what it was.
                 merged |= {"loss": versioned(str(merged.get("loss", "acr"))), "seed": seed, "score": score}
-                place = folder / "runs" / f"{run_key(source_name, merged)}-{(fingerprint or 'absent')[:8]}"
-                runs.append(Run(source_name, method, seed, source, merged, fingerprint, place))
+                fingerprint = None
+                if listing is not None:
+                    how = reading_of(merged)
+                    known_as = json.dumps([source, how], sort_keys=True, default=str)
+                    if known_as not in fingerprints:
+                        fingerprints[known_as] = _fingerprint(path, source, how, progress)
+                    fingerprint = fingerprints[known_as]
+                key = run_key(source_name, merged)
+                former, place = (folder / "runs" / f"{key}-{(one or 'absent')[:8]}" for one in (listing, fingerprint))
+                # Begun by a version before, which knew the data by its listing.
+                place = former if former.exists() and not place.exists() else place
+                runs.append(Run(source_name, method, seed, source, merged, fingerprint, listing, place))
     return Study(path.stem, score, tuple(runs), path.read_text(encoding="utf-8"))
 
 
@@ -172,8 +194,19 @@ def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _fingerprint(source: str, output: Path) -> str | None:
-    """Changes when the data does: the hash of the names and sizes of all its files; None where there are none here.
+def _fingerprint(path: Path, source: str, reading: Mapping[str, Any], progress: Progress) -> str:
+    """Changes when the data does: of the faces as the run will read them."""
+    try:
+        annotations = read_annotations(
+            source, reading["format"], reading["scheme"], progress=progress, **reading["data_options"]
+        )
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return one_fingerprint(annotations)
+
+
+def _listing(source: str, output: Path) -> str | None:
+    """The hash of the names and sizes of all files of the data; None where there are none here.
 
     What lies in `output` is no data, even where that is a folder of the data's.
     """

@@ -40,8 +40,8 @@ from acrloss.reports.tables import score_table, warning
 from acrloss.training.calibrate import fit_confidence, fit_detector_boxes, fit_landmark_boxes
 from acrloss.training.config import TrainConfig
 from acrloss.training.config_file import NAME, check_resumable, config_text
+from acrloss.training.data_fingerprint import check_same_data, data_fingerprint
 from acrloss.training.fit import Fitted, fit
-from acrloss.training.run_folder import check_same_data, data_fingerprint
 from acrloss.training.usable_faces import usable_faces
 
 if TYPE_CHECKING:

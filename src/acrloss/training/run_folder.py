@@ -1,9 +1,7 @@
 """What a training leaves in its folder, epoch by epoch."""
 
 import csv
-import hashlib
 import io
-import json
 import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +12,6 @@ import lightning as L
 import torch
 
 from acrloss.annotations import Annotations
-from acrloss.errors import DataError
 from acrloss.files import write_atomic
 from acrloss.training.lightning_module import LandmarkTraining
 from acrloss.training.progress_bar import TrainingProgress
@@ -96,44 +93,6 @@ def csv_text(rows: list[dict[str, float]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def data_fingerprint(annotations: Annotations) -> dict[str, str]:
-    """What tells whether a run goes on with the data that it began with; pixels do not count, and a moved folder does
-    not matter."""
-    names = ["/".join(image.replace("\\", "/").rsplit("/", 3)[-3:]) for image in annotations.images]
-    parts: dict[str, bytes] = {
-        "images": "\n".join(names).encode(errors="surrogateescape"),
-        "landmarks": annotations.landmarks.tobytes() + annotations.visible.tobytes(),
-        "boxes": annotations.boxes.tobytes(),
-        "splits": "\n".join(annotations.splits).encode(),
-        "persons": "\n".join(annotations.persons).encode(),
-        "scheme": json.dumps(annotations.scheme.to_dict()).encode(),
-    }
-    return {
-        "faces": str(len(annotations)),
-        **{name: hashlib.sha256(content).hexdigest() for name, content in parts.items()},
-    }
-
-
-def check_same_data(path: Path, annotations: Annotations) -> None:
-    """Refuse to go on with other data than that of which `path` holds the fingerprint.
-
-    Raises:
-        DataError: says what changed.
-    """
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # a run of an older version has none
-    now = data_fingerprint(annotations)
-    changed = [name for name in now if before.get(name) != now[name]]
-    if changed:
-        counts = f" ({before.get('faces')} faces then, {now['faces']} now)" if "faces" in changed else ""
-        what = ", ".join(name for name in changed if name != "faces")
-        raise DataError(
-            f"{path.parent} was trained on other data: {what} changed{counts}; put the data back, or start another run"
-        )
 
 
 def environment() -> dict[str, Any]:
