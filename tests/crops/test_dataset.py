@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from acrloss.annotations import Annotations
 from acrloss.crops import dataset as dataset_module
-from acrloss.crops import patch as patch_module
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, to_crop_units, to_image, warp
 from acrloss.crops.dataset import EpochSampler, LandmarkDataset, limit_worker_threads
@@ -102,9 +101,8 @@ def test_keeping_patches_changes_nothing(faces: Annotations, monkeypatch: pytest
         decoded.append(reference)
         return read_image(reference, reduce)
 
-    monkeypatch.setattr(patch_module, "read_image", counted)
-    kept = LandmarkDataset(faces, CROP, Augmentation(), seed=1)
-    fresh = LandmarkDataset(faces, CROP, Augmentation(), seed=1, keep=False)
+    kept = LandmarkDataset(faces, CROP, Augmentation(), seed=1, read=counted)
+    fresh = LandmarkDataset(faces, CROP, Augmentation(), seed=1, keep=False, read=counted)
     keys = [(epoch, i) for epoch in range(3) for i in range(4)]
     expected = [fresh[key] for key in keys]
     assert len(decoded) == 12
@@ -113,7 +111,7 @@ def test_keeping_patches_changes_nothing(faces: Annotations, monkeypatch: pytest
     assert len(decoded) == 4
     # Beyond the limit, faces are decoded anew.
     monkeypatch.setattr(dataset_module, "PATCH_BYTES", sum(p.nbytes for p, _ in list(kept._patches.values())[:2]))
-    limited = LandmarkDataset(faces, CROP, Augmentation(), seed=1)
+    limited = LandmarkDataset(faces, CROP, Augmentation(), seed=1, read=counted)
     decoded.clear()
     assert all(equal(limited[key], sample) for key, sample in zip(keys, expected, strict=True))
     assert len(decoded) == 4 + 2 * 2
@@ -233,7 +231,7 @@ def test_faces_without_landmarks_are_refused_at_once(faces: Annotations) -> None
 
 
 @pytest.mark.parametrize("side", [90.0, 200.0, 420.0, 800.0])
-def test_reduced_decoding_shows_the_same_picture(side: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reduced_decoding_shows_the_same_picture(side: float, tmp_path: Path) -> None:
     face = large_face(tmp_path / "large.jpg", 1803, side)
     reductions: list[int] = []
 
@@ -241,10 +239,9 @@ def test_reduced_decoding_shows_the_same_picture(side: float, tmp_path: Path, mo
         reductions.append(reduce)
         return read_image(reference, reduce)
 
-    monkeypatch.setattr(patch_module, "read_image", noted)
     whole = read_image(face.images[0])
     for augmentation in (None, Augmentation(**PLACED)):
-        samples = LandmarkDataset(face, CROP, augmentation)
+        samples = LandmarkDataset(face, CROP, augmentation, read=noted)
         for epoch in range(3):
             sample = samples[(epoch, 0)]
             expected = warp(whole, sample["matrix"].numpy(), 48).astype(int)

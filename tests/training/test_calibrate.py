@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from acrloss.annotations import Annotations
+from acrloss.arrays import Image
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import BoxSource, CropSpec, crop_matrix, to_crop_units, warp
 from acrloss.crops.dataset import LandmarkDataset
@@ -15,9 +16,9 @@ from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations
 from acrloss.images import read_image
+from acrloss.images.header import read_bytes
 from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.prediction.predictor import Predictor
-from acrloss.progress_hook import no_progress
 from acrloss.schemes import get_scheme
 from acrloss.training.calibrate import (
     SecondLooks,
@@ -131,7 +132,7 @@ def constant(faces: Annotations, mean: np.ndarray) -> LandmarkNet:
 
 
 def test_what_is_found_is_laid_back_into_each_face_s_picture(faces_300w: Path) -> None:
-    """Whatever the order in which faces are looked at, as with augmentation (here of no strength)."""
+    """With augmentation too (here of no strength)."""
     faces = read_annotations(faces_300w)
     mean = np.random.default_rng(0).uniform(0.2, 0.8, (68, 2)).astype(np.float32).astype(float)
     network = constant(faces, mean)
@@ -141,7 +142,7 @@ def test_what_is_found_is_laid_back_into_each_face_s_picture(faces_300w: Path) -
     still = Augmentation(*[0.0] * 11)
     for augmentation in (None, still):
         dataset = LandmarkDataset(faces, network.crop, augmentation, keep=False)
-        seen = see(network, dataset, 0, no_progress)
+        seen = see(network, [dataset[i] for i in range(len(dataset))])
         np.testing.assert_allclose(seen.landmarks, expected, atol=1e-3)
         errors = np.linalg.norm(expected - faces.landmarks, axis=2) / sides[:, None]
         np.testing.assert_allclose(np.sort(seen.errors.mean(dim=1)), np.sort(errors.mean(axis=1)), atol=1e-5)
@@ -196,6 +197,40 @@ def test_faces_that_are_lost_are_unsure(faces_300w: Path) -> None:
     astray = predictor.relocate(pictures, train.landmarks + 45)[1].mean()
     assert placed > 0.6
     assert astray < placed - 0.2
+
+
+def test_every_face_is_read_once(network: LandmarkNet, faces_300w: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is looked at twice as in training, twice badly placed, and those held out twice."""
+    faces = read_annotations(faces_300w)
+    decoded: list[str] = []
+    wanted: list[tuple[str, int]] = []
+
+    def decoding(reference: str, most: int) -> bytes:
+        decoded.append(reference)
+        return read_bytes(reference, most)
+
+    def reading(reference: str, reduce: int) -> Image:
+        wanted.append((reference, reduce))
+        return read_image(reference, reduce)
+
+    monkeypatch.setattr("acrloss.images.read.read_bytes", decoding)
+    monkeypatch.setattr("acrloss.images.read_once.read_image", reading)
+    fit_confidence(network, faces.split("train"), faces.split("test"), Augmentation())
+    assert set(decoded) == set(faces.images)
+    # A face that is to be seen from further off may be decoded smaller, which is another decoding.
+    assert len(decoded) == len(set(wanted))
+
+
+def test_batches_change_nothing(network: LandmarkNet, faces_300w: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = read_annotations(faces_300w)
+    layers = []
+    for batch in (64, 5):
+        monkeypatch.setattr("acrloss.training.calibrate._BATCH", batch)
+        fit_confidence(network, faces.split("train"), faces.split("test"), Augmentation())
+        assert network.spread is not None
+        layers.append(network.spread.weight.detach().numpy())
+        network.spread = None
+    np.testing.assert_allclose(layers[0], layers[1], rtol=1e-4, atol=1e-6)
 
 
 def test_networks_without_numbers_are_refused(faces_300w: Path) -> None:

@@ -1,7 +1,7 @@
 """Annotated faces as crops ready for a network."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import CropSpec, compose, crop_matrix, invert_matrix, to_crop_units, warp
 from acrloss.crops.patch import cut_patch, patch_reach
 from acrloss.errors import DataError
-from acrloss.images import NO_IMAGE
+from acrloss.images import NO_IMAGE, read_image
 from acrloss.schemes import Scheme
 
 # OpenCV's threads do not survive the fork into a loader's workers, which would wait for ever for their end when they
@@ -64,8 +64,10 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         keep: bool = True,
+        read: Callable[[str, int], Image] = read_image,
     ) -> None:
-        """`keep` holds decoded patches in memory for the next epoch (up to `PATCH_BYTES`).
+        """`keep` holds decoded patches in memory for the next epoch (up to `PATCH_BYTES`); `read` is `read_image` or
+        stands for it.
 
         Faces of a scheme without flip pairs are not mirrored.
         """
@@ -83,7 +85,7 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         self.boxes = crop.boxes(annotations)
         self.squares = crop.squares(self.boxes)
         self._margin, self._finest = patch_reach(augmentation)
-        self._keep = keep
+        self._keep, self._read = keep, read
         self._patches: dict[int, tuple[Image, Float]] = {}
         self._bytes = 0
 
@@ -124,7 +126,7 @@ class LandmarkDataset(Dataset[dict[str, Any]]):
         if index in self._patches:
             return self._patches[index]
         reference, pixels = self.annotations.images[index], self.crop.size * self._finest
-        patch, to_patch = cut_patch(reference, self.squares[index], self._margin, pixels)
+        patch, to_patch = cut_patch(reference, self.squares[index], self._margin, pixels, read=self._read)
         if self._keep and self._bytes + patch.nbytes <= PATCH_BYTES:
             self._patches[index] = patch, to_patch
             self._bytes += patch.nbytes

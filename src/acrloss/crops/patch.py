@@ -1,5 +1,7 @@
 """The surroundings of a face, cut out of its photograph at about the resolution that a network can use."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from acrloss.arrays import Float, Image
@@ -27,7 +29,13 @@ def patch_reach(augmentation: Augmentation | None) -> tuple[float, float]:
 
 
 def cut_patch(
-    reference: str, square: Float, margin: float, pixels: float, *, padded: bool = False
+    reference: str,
+    square: Float,
+    margin: float,
+    pixels: float,
+    *,
+    padded: bool = False,
+    read: Callable[[str, int], Image] = read_image,
 ) -> tuple[Image, Float]:
     """The surroundings of a face at about the crop's resolution.
 
@@ -40,6 +48,7 @@ def cut_patch(
         pixels: how many pixels of the patch the side of the crop needs; it never gets more than the image has.
         padded: a square patch with one scale for x and y, black outside the image. Otherwise it ends where the image
             does, and the two scales differ by the rounding of its sides to whole pixels.
+        read: `read_image`, or what stands for it.
 
     Returns:
         The patch, and the (2, 3) map from pixels of the image to its pixels: a scale and a shift for x and for y.
@@ -52,7 +61,7 @@ def cut_patch(
     zoom = min(pixels / side, 1.0)
     # JPEGs decode at 1/2, 1/4 or 1/8 for a fraction of the cost when the face is that much larger than needed.
     reduce = next(r for r in (8, 4, 2, 1) if zoom * r <= 1)
-    image = read_image(reference, reduce)
+    image = read(reference, reduce)
     zoom *= reduce
     to_read = np.array([[1 / reduce, 0, 0.5 / reduce - 0.5], [0, 1 / reduce, 0.5 / reduce - 0.5]])
     corners = apply_matrix(to_read, np.array([(x - half, y - half), (x + half, y + half)]))

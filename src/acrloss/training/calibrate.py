@@ -4,31 +4,34 @@ Both are measured on the training faces once the network is trained, and change 
 measured in the crops that it is used on: those of the second look, around the landmarks that the first has found.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset, default_collate
 
 from acrloss.annotations import Annotations
-from acrloss.arrays import Float
+from acrloss.arrays import Float, Image
 from acrloss.boxes import best_match, centres_and_sizes
 from acrloss.crops.augmentation import Augmentation
 from acrloss.crops.crop import compose, crop_matrix, invert_matrix, to_crop_units, to_image, warp
-from acrloss.crops.dataset import EpochSampler, LandmarkDataset
+from acrloss.crops.dataset import LandmarkDataset
 from acrloss.crops.patch import cut_patch
 from acrloss.detection.box_map import fit_box_map
 from acrloss.detection.detector import Detector
 from acrloss.errors import DataError
 from acrloss.images import read_image
+from acrloss.images.read_once import ReadOnce
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.prediction.predictor import Predictor
 from acrloss.progress_hook import Progress, no_progress
 
 # As many faces, each seen in four crops, tell a linear layer well enough.
 MOST_FACES = 1000
+_BATCH = 64
 # A detector looks at so many faces at least and at most, in between until the medians are known to a share of the box:
 # networks learn to live with a spread three times as large (the augmentation's box_jitter).
 LEAST_BOX_FACES, BOX_FACES, _STEADY = 40, 200, 0.01
@@ -68,13 +71,12 @@ def fit_confidence(
     """
     fit_landmark_boxes(network, train)
     train = train.select(np.random.default_rng(seed).permutation(len(train))[:MOST_FACES])
+    read = ReadOnce()
     # Not mirrored, so that what is found can be laid back into the picture.
     usual = replace(augmentation, mirror=0.0)
     wild = replace(usual, box_jitter=0.2, rotation=120.0, scale=0.6, translation=0.5)
-    parts: list[Seen] = []
-    for look in (usual, wild):
-        first = see(network, LandmarkDataset(train, network.crop, look, seed + 1, keep=False), seed, progress)
-        parts += [first, see(network, SecondLooks(network, train, first), seed, progress)]
+    looks = [LandmarkDataset(train, network.crop, look, seed + 1, keep=False, read=read) for look in (usual, wild)]
+    parts = [part for both in look_twice(network, looks, read, progress) for part in both]
     x = torch.cat([part.summary for part in parts])
     y = torch.cat([part.errors for part in parts]).clamp(_LEAST_ERROR, _MOST_ERROR).log()
     if y.isnan().all():
@@ -86,10 +88,10 @@ def fit_confidence(
         layer.bias.copy_(bias)
     # The mean of logarithms is below the logarithm of the mean; unseen faces, or else the same ones, set the level.
     judged = val if len(val) else train
-    first = see(network, LandmarkDataset(judged, network.crop, keep=False), seed, progress)
-    second = see(network, SecondLooks(network, judged, first), seed, progress)
-    errors = second.errors.clamp(max=_MOST_ERROR)
-    expected = (second.summary @ weight.T + bias).exp()
+    plain = LandmarkDataset(judged, network.crop, keep=False, read=read)
+    seconds = [second for _, second in look_twice(network, [plain], read, progress)]
+    errors = torch.cat([second.errors for second in seconds]).clamp(max=_MOST_ERROR)
+    expected = (torch.cat([second.summary for second in seconds]) @ weight.T + bias).exp()
     ratio = (errors.nanmean() / expected[~torch.isnan(errors)].mean()).clamp(0.1, 10)
     with torch.no_grad():
         layer.bias.add_(float(ratio.log().nan_to_num(0.0)))
@@ -213,8 +215,14 @@ class Seen:
 class SecondLooks(Dataset[dict[str, Any]]):
     """The crops of the second look, around what the first has found; items as of `LandmarkDataset`."""
 
-    def __init__(self, network: LandmarkNet, annotations: Annotations, first: Seen) -> None:
-        self.annotations, self._size = annotations, network.crop.size
+    def __init__(
+        self,
+        network: LandmarkNet,
+        annotations: Annotations,
+        first: Seen,
+        read: Callable[[str, int], Image] = read_image,
+    ) -> None:
+        self.annotations, self._size, self._read = annotations, network.crop.size, read
         self._seen = np.asarray(np.isfinite(first.landmarks).all(axis=(1, 2)))
         self._squares, self._turns = np.ones((len(annotations), 3)), np.zeros(len(annotations))
         self._squares[self._seen], self._turns[self._seen] = Predictor(network).crops_around(
@@ -230,7 +238,7 @@ class SecondLooks(Dataset[dict[str, Any]]):
         image, readable = np.zeros((size, size, 3), np.uint8), bool(self._seen[index])
         try:
             # √2: the corners of a turned square.
-            patch, to_patch = cut_patch(self.annotations.images[index], square, 1.5, 2 * size)
+            patch, to_patch = cut_patch(self.annotations.images[index], square, 1.5, 2 * size, read=self._read)
             image = warp(patch, compose(matrix, invert_matrix(to_patch)), size)
         except DataError:
             readable = False
@@ -243,22 +251,41 @@ class SecondLooks(Dataset[dict[str, Any]]):
         }
 
 
-def see(network: LandmarkNet, dataset: LandmarkDataset | SecondLooks, seed: int, progress: Progress) -> Seen:
-    """What the network makes of every crop of a data set."""
-    augmented = isinstance(dataset, LandmarkDataset) and dataset.augmentation is not None
-    loader = DataLoader(dataset, batch_size=64, sampler=EpochSampler(len(dataset), seed) if augmented else None)
-    summary, errors = [], []
-    landmarks = np.full(dataset.annotations.landmarks.shape, np.nan)
-    for batch in progress(loader, "measuring confidence", len(loader)):
-        with torch.inference_mode():
-            features = network.eval().features(batch["image"].to(network.mean.device))
-            found = network.head(features)[..., :2].cpu()
-            known = network.head.summary(features).double().cpu()
-        # A network that diverged gives what is no number; no error is known of that.
-        usable = batch["readable"] & found.isfinite().all(dim=2).all(dim=1)
-        summary.append(known[usable])
-        errors.append((found - batch["landmarks"]).norm(dim=-1).double()[usable])
-        for i in usable.nonzero()[:, 0].tolist():
-            matrix = batch["matrix"][i].numpy()
-            landmarks[int(batch["index"][i])] = to_image(found[i].double().numpy(), matrix, network.crop.size)
-    return Seen(torch.cat(summary), torch.cat(errors), landmarks)
+def look_twice(
+    network: LandmarkNet, looks: Sequence[LandmarkDataset], read: ReadOnce, progress: Progress
+) -> list[tuple[Seen, Seen]]:
+    """The first and the second looks at all faces, a pair for each batch of them and each of `looks`.
+
+    Args:
+        network: whose looks they are.
+        looks: crops of the same faces, which read their images by `read`.
+        read: forgets the images of a batch with the next: each is decoded once, not once for every look.
+        progress: wraps the batches for a progress bar.
+    """
+    annotations, pairs = looks[0].annotations, []
+    starts = range(0, len(annotations), _BATCH)
+    for start in progress(starts, "measuring confidence", len(starts)):
+        read.forget()
+        faces = range(start, min(start + _BATCH, len(annotations)))
+        batch = annotations.select(np.array(faces))
+        for look in looks:
+            first = see(network, [look[i] for i in faces])
+            again = SecondLooks(network, batch, first, read)
+            pairs.append((first, see(network, [again[i] for i in range(len(again))])))
+    return pairs
+
+
+def see(network: LandmarkNet, crops: Sequence[dict[str, Any]]) -> Seen:
+    """What the network makes of crops, items as of `LandmarkDataset`."""
+    batch = default_collate(list(crops))
+    with torch.inference_mode():
+        features = network.eval().features(batch["image"].to(network.mean.device))
+        found = network.head(features)[..., :2].cpu()
+        known = network.head.summary(features).double().cpu()
+    # A network that diverged gives what is no number; no error is known of that.
+    usable = batch["readable"] & found.isfinite().all(dim=2).all(dim=1)
+    landmarks = np.full(found.shape, np.nan)
+    for i in usable.nonzero()[:, 0].tolist():
+        landmarks[i] = to_image(found[i].double().numpy(), batch["matrix"][i].numpy(), network.crop.size)
+    errors = (found - batch["landmarks"]).norm(dim=-1).double()
+    return Seen(known[usable], errors[usable], landmarks)
