@@ -1,7 +1,6 @@
 """docs/extend/metrics.md does what it says: one row makes a metric or a normaliser known everywhere."""
 
 import importlib.util
-import re
 from pathlib import Path
 from types import ModuleType
 
@@ -18,14 +17,14 @@ from acrloss.evaluation.scores import evaluate
 from acrloss.evaluation.torch_metrics import NormalizedMeanError
 from acrloss.reports.tables import comparison_table, normalizer_table, score_table
 from acrloss.schemes import generic_scheme
+from recipe import TOP, blocks
 
 DOWN = np.array([0.0, 3.0])
-ROOT = Path(__file__).parents[2]
-RECIPES = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extend/metrics.md").read_text(encoding="utf-8"), re.DOTALL)
+RECIPES = blocks("metrics.md")
 
 
 def document() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("metrics_document", ROOT / "tools" / "metrics_document.py")
+    spec = importlib.util.spec_from_file_location("metrics_document", TOP / "tools" / "metrics_document.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
