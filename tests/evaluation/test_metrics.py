@@ -29,6 +29,7 @@ from acrloss.evaluation.torch_metrics import (
     RegionError,
 )
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
+from two_processes import in_two_processes
 
 Float = NDArray[np.float64]
 SCHEME = get_scheme("ibug68")
@@ -424,22 +425,19 @@ def test_thresholds_are_positive(metric: Any) -> None:
             metric(SCHEME, "interocular", threshold)
 
 
-def score_share(rank: int, folder: str) -> None:
+def score_share(rank: int) -> dict[str, torch.Tensor]:
     """One of two processes: scores its share of the faces, the first 5 or the other 18."""
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     target, prediction = hard_faces()
     share = slice(0, 5) if rank == 0 else slice(5, 23)
     metrics = every_metric()
     for metric in metrics.values():
         metric.update(torch.from_numpy(prediction[share]), torch.from_numpy(target[share]))
-    torch.save({name: metric.compute() for name, metric in metrics.items()}, f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+    return {name: metric.compute() for name, metric in metrics.items()}
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_figures_of_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(score_share, (str(tmp_path),), nprocs=2)  # type: ignore[attr-defined,no-untyped-call]
     target, prediction = hard_faces()
     expected = by_functions(landmark_errors(prediction, target, normalizer_lengths(target, SCHEME, "interocular")))
-    for rank in (0, 1):
-        assert_same(torch.load(tmp_path / f"{rank}.pt", weights_only=True), expected)
+    for found in in_two_processes(score_share, tmp_path):
+        assert_same(found, expected)

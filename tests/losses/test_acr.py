@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.distributed
-import torch.multiprocessing
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -25,6 +23,7 @@ from acrloss import (
     smooth_acr_loss,
     wing_loss,
 )
+from two_processes import in_two_processes
 
 Array = NDArray[np.float64]
 PAPER: dict[str, Any] = {"curve": "paper", "lam": 1.0, "rule": "count", "per": "coordinate", "unit": "crop"}
@@ -455,31 +454,24 @@ def train_step(model: nn.Module, features: Tensor, target: Tensor) -> Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def distributed_worker(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=2)
+def gradient_of_share(rank: int) -> Tensor:
+    """The gradient of all faces, as the process gets it that sees every second of them."""
     torch.manual_seed(0)
     model = DistributedDataParallel(Network())
     model.module.criterion.set_epoch(40)
     _, target = targets(8)
-    torch.save(
-        train_step(model, torch.linspace(-1, 1, 32, dtype=torch.float64).view(8, 4)[rank::2], target[rank::2]),
-        f"{folder}/{rank}",
-    )
-    torch.distributed.destroy_process_group()
+    features = torch.linspace(-1, 1, 32, dtype=torch.float64).view(8, 4)
+    return train_step(model, features[rank::2], target[rank::2])
 
 
 def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
-        distributed_worker, (str(tmp_path),), nprocs=2
-    )
     torch.manual_seed(0)
     model = Network()
     model.criterion.set_epoch(40)
     _, target = targets(8)
     expected = train_step(model, torch.linspace(-1, 1, 32, dtype=torch.float64).view(8, 4), target)
-    for rank in (0, 1):
-        torch.testing.assert_close(torch.load(tmp_path / str(rank), weights_only=True), expected)
+    for gradient in in_two_processes(gradient_of_share, tmp_path):
+        torch.testing.assert_close(gradient, expected)
 
 
 def test_module_says_what_is_wrong() -> None:
