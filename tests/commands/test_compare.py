@@ -6,12 +6,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from acrloss.commands.main import main
+from acrloss.study import one_training, trainings
 
 STUDY = """
 data: {{faces: {data}}}
@@ -30,9 +34,39 @@ score: test
 """
 
 
+class Here:
+    """Stands in for the process of a run: to start one costs five times as much as to train for an epoch."""
+
+    one_at_a_time = threading.Lock()
+
+    def __init__(self, command: list[str], **_: Any) -> None:
+        assert command[:3] == [sys.executable, "-m", "acrloss.study.one_training"]
+        with Here.one_at_a_time:
+            self.status = one_training.main(command[3:])
+
+    def wait(self) -> int:
+        return self.status
+
+    def terminate(self) -> None:
+        raise AssertionError("it has ended")
+
+
+def train_here(monkeypatch: pytest.MonkeyPatch, processes: int = 0) -> list[str]:
+    """Train all but the first runs in this process; the list gets the specification of each."""
+    specs: list[str] = []
+
+    def start(command: list[str], **options: Any) -> Any:
+        specs.append(command[3])
+        return (Here if len(specs) > processes else subprocess.Popen)(command, **options)
+
+    monkeypatch.setattr(trainings, "subprocess", SimpleNamespace(Popen=start, STDOUT=subprocess.STDOUT))
+    return specs
+
+
 def test_a_study_is_trained_once_and_reported(
-    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    started = train_here(monkeypatch, processes=1)
     (tmp_path / "s.yaml").write_text(STUDY.format(data=faces_300w))
     arguments = ["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out"), "--jobs", "2"]
     assert main(arguments) == 1, "some runs failed"
@@ -50,6 +84,7 @@ def test_a_study_is_trained_once_and_reported(
     # Each figure is that of the runs.
     runs = [folder for folder in (tmp_path / "out" / "runs").iterdir() if (folder / "done.json").is_file()]
     assert len(runs) == 4
+    assert len(started) == 6
     nme = [json.loads((r / "train" / "evaluation.json").read_text())["scores"][0]["nme"] for r in runs]
     assert sum(nme) / 4 == pytest.approx(sum(float(mean) for _, mean, _ in rows) / 2, abs=0.01)
     times = {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
@@ -106,8 +141,9 @@ def test_terminated_it_stops_its_runs_and_goes_on_next_time(faces_300w: Path, tm
 
 
 def test_without_faces_to_score_it_says_so(
-    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    train_here(monkeypatch)
     study = STUDY.format(data=faces_300w).split("  ACR")[0].replace("epochs: 1", "epochs: 1\n  validation_share: 0")
     (tmp_path / "s.yaml").write_text(study + "seeds: [0]\nscore: val\n")
     assert main(["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out")]) == 2

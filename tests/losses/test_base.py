@@ -11,6 +11,7 @@ from torch import Tensor
 
 from acrloss import LandmarkLoss, ShapeModel, create_loss, loss_names
 from acrloss.losses.create import registered
+from acrloss.losses.table import versioned
 
 NAMES = loss_names()
 SIZE = 7
@@ -48,7 +49,7 @@ def gradient(criterion: Callable[[Tensor, Tensor], Tensor], pred: Tensor, target
 def test_gradcheck(name: str) -> None:
     for options in ({}, {"unit": 50.0}, {"unit": "interocular", "eyes": (0, 3)}, {"reduction": "none"}):
         criterion = build(name, **options).double()
-        pred, target = batch(criterion)
+        pred, target = batch(criterion, 3)
         target[1, 2] = torch.nan
         assert torch.autograd.gradcheck(lambda p: criterion(p, target), (pred,), eps=1e-8, atol=1e-4, rtol=1e-4)  # noqa: B023
 
@@ -203,13 +204,16 @@ def test_arrays_are_taken_too(name: str) -> None:
     torch.testing.assert_close(criterion(pred.detach().numpy(), target.numpy()), criterion(pred, target).detach())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if versioned(name) == name])
 def test_compiles_without_graph_break(name: str) -> None:
     criterion = build(name, unit="interocular", eyes=(0, 3))
     torch._dynamo.reset()
     compiled = torch.compile(criterion, fullgraph=True, backend="aot_eager")
     for count in (5, 3, 2):
         pred, target = batch(criterion, count)
+        # One graph for any number of faces, from the first on: a graph for five alone would have less to be wrong.
+        for given in (pred, target):
+            torch._dynamo.mark_dynamic(given, 0)
         for missing in (False, True):
             if missing:
                 target[0, 1] = torch.nan
