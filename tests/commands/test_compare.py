@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from acrloss.commands.main import main
@@ -91,6 +92,18 @@ def test_a_study_is_trained_once_and_reported(
     assert main(arguments) == 1
     assert "6 runs, 4 of them done already" in capsys.readouterr().err
     assert times == {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
+    # Other thresholds train nothing anew; each figure is that of the runs again.
+    assert main([*arguments, "--thresholds", "12", "5", "12"]) == 1
+    assert "6 runs, 4 of them done already" in capsys.readouterr().err
+    other = report.with_suffix(".md").read_text()
+    assert "| FR@5 % | FR@12 % | AUC@5 % | AUC@12 % |" in other
+    assert "--thresholds 5 12" in other
+    figures = json.loads((tmp_path / "out" / "s" / "results.json").read_text())["runs"]
+    worse = [100 * (np.array(figure["nme"]) > 12).mean() for figure in figures if figure["method"] == "L2"]
+    (cells,) = re.findall(r"^\| L2 \| 2 \|(.*)\|$", other.split("subsets")[0], re.MULTILINE)
+    assert cells.split("|")[4].strip().startswith(f"{np.mean(worse):.2f}")
+    assert main(arguments) == 1
+    assert report.with_suffix(".md").read_text() == text
     # The figures alone give the same report, without runs or data.
     shutil.rmtree(tmp_path / "out" / "runs")
     whole = STUDY.format(data=tmp_path / "gone").split('  "broken')[0] + "seeds: [0, 1]\nscore: test\n"
@@ -179,5 +192,7 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["compare", str(study), "--output", str(study)]) == 2
     assert "cannot make" in capsys.readouterr().err
     assert main(["compare", str(tmp_path / "s.yaml"), "--jobs", "-1"]) == 2
+    assert main(["compare", str(tmp_path / "s.yaml"), "--thresholds", "0"]) == 2
+    assert "--thresholds are NME in % above 0, not 0" in capsys.readouterr().err
     assert main(["compare", str(tmp_path / "s.yaml"), "--otput", "x"]) == 2
     assert "did you mean --output" in capsys.readouterr().err

@@ -3,7 +3,8 @@
 The file names data, shared settings of acrloss train, methods and seeds: docs/studies.md. Runs go on side by side, one
 thread each. A run that is done is not made again, one that was interrupted goes on, and one that fails costs no other
 (the exit status is 1 then).
-The figures of all runs are in OUTPUT/STUDY/results.json; where that is at hand, neither runs nor data are needed.
+The figures of all runs are in OUTPUT/STUDY/results.json; where that is at hand, neither runs nor data are needed, and
+other --thresholds train nothing anew.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acrloss.commands.score_options import add_thresholds, thresholds_of
 from acrloss.commands.terminal import notes, print_table, progress, results_in
 from acrloss.errors import DataError
 
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: Any) -> None:
     parser.add_argument("study", type=Path, help="the study, a YAML file")
     parser.add_argument("--output", type=Path, default=Path("studies"), help="folder of runs and report")
+    add_thresholds(parser)
     parser.add_argument("--jobs", type=int, default=0, help="runs at a time; 0 is one for each core")
 
 
 def run(parsed: Any) -> int:
+    from acrloss.evaluation.scores import THRESHOLDS
     from acrloss.study.report import write_study_report
     from acrloss.study.results import keep_old_results, read_results, write_results
     from acrloss.study.study_file import read_study
@@ -37,6 +41,7 @@ def run(parsed: Any) -> int:
     from acrloss.study.trainings import train_all
 
     _, values = parsed
+    thresholds = thresholds_of(values)
     if values.jobs < 0:
         raise DataError(f"--jobs must be 0 or more, not {values.jobs}")
     folder = Path(values.output)
@@ -74,10 +79,12 @@ def run(parsed: Any) -> int:
     # Read back, so that the report is the same to the last digit when it is made from the file alone.
     finished = read_results(kept, study)
     command = f"acrloss compare {shlex.quote(str(values.study))} --output {shlex.quote(str(folder))}"
-    report = write_study_report(study, finished, failed, folder / study.name, command)
+    if thresholds != THRESHOLDS:
+        command += " --thresholds " + " ".join(f"{threshold:g}" for threshold in thresholds)
+    report = write_study_report(study, finished, failed, folder / study.name, command, thresholds)
     for data in study.data:
         if here := by_method(study, finished, data):
-            print_table(*score_table(data, here))
+            print_table(*score_table(data, here, thresholds))
     if failed:
         notes.print(f"{len(failed)} of {len(study.runs)} runs failed; the same command tries them again")
     results_in(report)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from acrloss.evaluation.scores import THRESHOLDS
 from acrloss.figures import errors, learning, style
 from acrloss.files import write_atomic
 from acrloss.printable import printable
@@ -33,9 +34,17 @@ from acrloss.study.tables import (
 
 
 def write_study_report(
-    study: Study, results: Sequence[Result], failed: Sequence[str], folder: Path, command: str
+    study: Study,
+    results: Sequence[Result],
+    failed: Sequence[str],
+    folder: Path,
+    command: str,
+    thresholds: Sequence[float] = THRESHOLDS,
 ) -> Path:
-    """Write report.html and report.md into `folder`; returns the page's path."""
+    """Write report.html and report.md into `folder`; returns the page's path.
+
+    `thresholds`, rising, are those of failure rate and AUC in %; the curve ends beyond the last.
+    """
     tables: list[Table] = []
     figures: list[tuple[str, bytes]] = []
     headlines = []
@@ -47,12 +56,12 @@ def write_study_report(
         nme = {method: mean_nme(runs) for method, runs in here.items()}
         headlines.append(f"{data}: {headline(ranking_of(here), nme, normalizer_name(here), faces_of(here))}")
         roles |= {result.role for runs in here.values() for result in runs}
-        tables += [score_table(data, here), subset_table(data, here), region_table(data, here)]
+        tables += [score_table(data, here, thresholds), subset_table(data, here), region_table(data, here)]
         tables += [difficulty_table(data, here)]
         if len(here) > 1:
             caption = f"{data}: differences to {next(iter(here))}, {noun_of(here)} by {noun_of(here)}"
             figures.append((caption, style.to_png(difference_figure(here))))
-        figures.append((f"{data}: cumulative error, all seeds", style.to_png(ced_figure(here))))
+        figures.append((f"{data}: cumulative error, all seeds", style.to_png(ced_figure(here, thresholds))))
         figures.append((f"{data}: learning", style.to_png(learning_figure(here))))
     details = [("How to make this again", command), ("Study", study.text)]
     if failed:
@@ -82,10 +91,12 @@ def difference_figure(methods: dict[str, list[Result]]) -> Figure:
     return errors.paired_differences(differences, reference=reference, normalizer=normalizer_name(methods))
 
 
-def ced_figure(methods: dict[str, list[Result]]) -> Figure:
+def ced_figure(methods: dict[str, list[Result]], thresholds: Sequence[float] = THRESHOLDS) -> Figure:
     """The cumulative error of each method, over the faces of all seeds."""
     curves = {method: np.concatenate([r.nme for r in runs]) for method, runs in methods.items()}
-    return errors.ced_curves(curves, normalizer=normalizer_name(methods), noun=noun_of(methods))
+    return errors.ced_curves(
+        curves, normalizer=normalizer_name(methods), threshold=thresholds[-1], noun=noun_of(methods)
+    )
 
 
 def learning_figure(methods: dict[str, list[Result]]) -> Figure:

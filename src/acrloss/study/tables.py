@@ -45,16 +45,19 @@ def by_method(study: Study, results: Sequence[Result], data: str) -> dict[str, l
     return {method: runs for method, runs in found.items() if runs}
 
 
-def score_table(data: str, methods: dict[str, list[Result]]) -> Table:
-    """Caption, header and rows: the metrics of each method, mean ± standard deviation over seeds, and the cost."""
+def score_table(data: str, methods: dict[str, list[Result]], thresholds: Sequence[float] = THRESHOLDS) -> Table:
+    """Caption, header and rows: the metrics of each method, mean ± standard deviation over seeds, and the cost.
+
+    `thresholds` are those of failure rate and AUC, in %.
+    """
     reference = next(iter(methods.values()))
     rows = []
     for method, runs in methods.items():
-        metrics = [_over_seeds([at_threshold(name, r.nme, t) for r in runs]) for name in METRICS for t in THRESHOLDS]
+        metrics = [_over_seeds([at_threshold(name, r.nme, t) for r in runs]) for name in METRICS for t in thresholds]
         minutes = np.mean([r.seconds for r in runs]) / 60
         rows.append([method, str(len(runs)), *_nme_cells(runs, reference), *metrics, f"{minutes:.1f}"])
     header = ["method", "seeds", "NME %", f"difference to {next(iter(methods))}", "in %"]
-    header += [f"{metric.short}@{t:g} %" for metric in METRICS.values() for t in THRESHOLDS]
+    header += [f"{metric.short}@{t:g} %" for metric in METRICS.values() for t in thresholds]
     caption = f"{data}: {faces_of(methods)}, % of the {normalizer_name(methods)}, mean ± sd over seeds"
     if any(result.role == "validation" for runs in methods.values() for result in runs):
         caption += f"; validation {noun_of(methods)}s: they chose the epoch"
