@@ -56,6 +56,32 @@ def test_convert_lists_them_beside_the_result(faces: Path, tmp_path: Path) -> No
     assert len((out / NOTES).read_text().splitlines()) == 3
 
 
+def test_split_pack_and_convert_list_what_they_leave_out_themselves(faces: Path, tmp_path: Path) -> None:
+    # Of the second face a landmark is missing; of the last the picture's header alone is whole.
+    cv2.imwrite(str(tmp_path / "b.jpg"), np.random.default_rng(0).integers(0, 255, (100, 120, 3), np.uint8))
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "b.jpg").read_bytes()[:2000])
+    whole, lacking = P5.replace("40", "41"), ",," + ",".join(P5.split(",")[2:])
+    rows = (f"a.png,train,{lacking},,,,", f"b.jpg,train,{whole},,,,", f"none.png,train,{P5},,,,")
+    faces.write_text(HEADER + "\n".join(rows) + "\n")
+    generic = ["--scheme", "generic"]
+    read = [f"{faces}:4: {tmp_path}/none.png: no such image file"]
+    out = tmp_path / "pts"
+    assert main(["data", "convert", str(faces), str(out), "--format", "pts", *generic]) == 0
+    cannot = "pts cannot hold missing landmarks, which 1 of 2 faces have: left out with the faces"
+    without = f"{tmp_path}/a.png: without landmark 0, which pts cannot leave out"
+    assert (out / NOTES).read_text().splitlines() == [*read, cannot, without]
+    out = tmp_path / "csv"
+    assert main(["data", "convert", str(faces), str(out), "--format", "csv", *generic]) == 0
+    assert (out / NOTES).read_text().splitlines() == read
+    out = tmp_path / "packed"
+    assert main(["data", "pack", str(faces), str(out), "--crop.size", "32", *generic]) == 0
+    truncated = f"{tmp_path}/b.jpg: the image file is truncated; replace it"
+    assert (out / NOTES).read_text().splitlines() == [*read, truncated]
+    out = tmp_path / "split"
+    assert main(["data", "split", str(faces), "--output", str(out), "--test", "0", "--val", "0", *generic]) == 0
+    assert (out / NOTES).read_text().splitlines() == read
+
+
 @pytest.mark.parametrize("command", ["check", "convert", "flip"])
 def test_strict_refuses(command: str, faces: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
     out = tmp_path / ("scheme.yaml" if command == "flip" else "out")

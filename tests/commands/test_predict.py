@@ -129,7 +129,8 @@ def test_predict_keeps_no_stale_results(
 
     listed = ["acrloss-results.sha256", "coco/faces.json", "s.json", "s.png", "t.json", "t.png"]
     first = run("s.jpg,10,10,60,60", "s.jpg,20,20,70,70", "s.jpg,5,5,50,50", "t.jpg,10,10,60,60", "u.jpg,1,1,2,2")
-    assert first == sorted([*listed, "s.pts", "s_2.pts", "s_3.pts", "t.pts"])
+    # Of u.jpg, which was not given.
+    assert first == sorted([*listed, "left_out.txt", "s.pts", "s_2.pts", "s_3.pts", "t.pts"])
     assert "1 images in" in capsys.readouterr().err
     (tmp_path / "out" / "mine.txt").write_text("stays")
     second = run("s.jpg,10,10,60,60")
@@ -244,6 +245,46 @@ def test_predict_names_what_it_passes_over(
     assert "2 faces in 2 images" in said
     assert "passed over 1 .heic file (convert it to JPEG" in said
     assert "passed over 1 .jp2 file" in said
+    assert "passed over 1 folder (give '" in said
+    listed = (tmp_path / "out" / "left_out.txt").read_text().splitlines()
+    assert [line.split(": ")[:2] for line in listed] == [
+        ["passed over", str(tmp_path / "in" / name)] for name in ("IMG_1.HEIC", "x.jp2", "2024")
+    ]
+    assert "named in " in said
+    # All of a kind, not the first alone; what cannot be read comes first.
+    (tmp_path / "in" / "y.jp2").write_bytes(b"x")
+    (tmp_path / "in" / "z.jpg").write_bytes(b"x")
+    assert main(["predict", str(tmp_path / "in"), *arguments]) == 1
+    listed = (tmp_path / "out" / "left_out.txt").read_text().splitlines()
+    assert listed[0].startswith(f"{tmp_path / 'in' / 'z.jpg'}: ")
+    assert [Path(line.split(": ")[1]).name for line in listed[1:]] == ["IMG_1.HEIC", "x.jp2", "y.jp2", "2024"]
+
+
+def test_our_own_results_are_not_passed_over(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(faces_300w / "afw" / "face_0.jpg", tmp_path / "a.jpg")
+    (tmp_path / "notes.txt").write_text("theirs")
+    arguments = ["predict", str(tmp_path), "--model", str(model), "--box", "whole", "--output", str(tmp_path)]
+    for _ in range(2):
+        assert main([*arguments, "--format", "coco"]) == 0
+        assert capsys.readouterr().err.count("passed over 1 .txt file (no image)") == 1
+    theirs, drawn = (tmp_path / "left_out.txt").read_text().splitlines()
+    assert theirs == f"passed over: {tmp_path / 'notes.txt'}: no image"
+    assert drawn == f"passed over: {tmp_path / 'a.png'}: an earlier run drew it"
+
+
+def test_images_of_a_box_file_that_were_not_given_are_listed(
+    model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(faces_300w / "afw" / "face_0.jpg", tmp_path / "a.jpg")
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("image,x0,y0,x1,y1\n" + "".join(f"{name}.jpg,20,30,80,100\n" for name in "abc"))
+    arguments = ["--model", str(model), "--box", str(boxes), "--output", str(tmp_path / "out")]
+    assert main(["predict", str(tmp_path / "a.jpg"), *arguments]) == 0
+    assert "2 images in " in capsys.readouterr().err
+    listed = (tmp_path / "out" / "left_out.txt").read_text().splitlines()
+    assert listed == [f"{boxes}: {name}.jpg was not given" for name in "bc"]
 
 
 def test_predict_takes_a_folder_before_a_camera(
@@ -274,6 +315,16 @@ def test_predict_takes_several_videos(
     assert shown.err.count("0 faces in 3 frames") == 2
     assert {"a.csv", "a.webm", "b.csv", "b.webm"} < {path.name for path in out.iterdir()}
     assert [row["frame"] for row in csv.DictReader((out / "a.csv").open())] == ["0", "1", "2"]
+    (listed,) = (out / "left_out.txt").read_text().splitlines()
+    assert "[b]c.avi: no video" in listed
+    # Of a pattern that means videos, what else it matches is named too; and nothing stale is left.
+    (tmp_path / "vid" / "[b]c.avi").rename(tmp_path / "vid" / "c.txt")
+    assert main(["predict", f"{tmp_path}/vid/*", "--output", str(out)]) == 0
+    assert "passed over 1 .txt file (no video)" in capsys.readouterr().err
+    assert (out / "left_out.txt").read_text() == f"passed over: {tmp_path}/vid/c.txt: no video\n"
+    assert main(["predict", f"{tmp_path}/vid/a.avi", "--output", str(out)]) == 0
+    assert not (out / "left_out.txt").exists()
+    (tmp_path / "vid" / "c.txt").rename(tmp_path / "vid" / "c.avi")
     (out / "a.csv").write_text("mine")
     assert "a.csv was changed" in fails("predict", f"{tmp_path}/vid/a.avi", "--output", out)
     message = fails("predict", tmp_path / "vid")
@@ -290,6 +341,7 @@ def test_a_damaged_video_ends_with_status_1(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "a.avi").write_bytes(data[: len(data) * 3 // 4])
     assert main(["predict", str(tmp_path / "a.avi"), "--output", str(tmp_path / "out")]) == 1
     assert "of 40 frames could be decoded" in capsys.readouterr().err
+    assert "of 40 frames could be decoded" in (tmp_path / "out" / "left_out.txt").read_text()
 
 
 @pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "50,50,10,10", "nan,0,5,5", "0,0,inf,9"])

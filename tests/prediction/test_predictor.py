@@ -17,6 +17,7 @@ from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.formats.pts import read_pts
 from acrloss.prediction.inputs import as_rgb, check_boxes, image_files
+from acrloss.prediction.passed_over import PassedOver, by_kind
 from acrloss.prediction.predictor import Predictor, roll
 from acrloss.schemes import Scheme, generic_scheme, get_scheme
 from real_data import FACES_300W, needs_300w
@@ -457,20 +458,26 @@ def test_every_common_kind_of_image_file_is_read_and_what_is_passed_over_is_name
     picture.save(tmp_path / "avif.avif", quality=95)
     for name in ("IMG_1.HEIC", "x.jp2", "y.jp2", "clip.mp4", "a.pts", "LICENSE"):
         (tmp_path / name).write_bytes(b"x")
-    passed: list[str] = []
+    (tmp_path / "deeper").mkdir()
+    passed: list[PassedOver] = []
     files = image_files(tmp_path, passed)
     assert [path.name for path in files] == ["JPG.JPG", "avif.avif", "jfif.jfif", "jpe.jpe", "png.png", "webp.webp"]
     for found in Predictor(BrightSpot()).batch(files, [box_around(points)] * 6):
         assert found.landmarks[0] == pytest.approx(points, abs=1.5)
-    assert len(passed) == 5
+    others = ("IMG_1.HEIC", "LICENSE", "a.pts", "clip.mp4", "deeper", "x.jp2", "y.jp2")
+    assert sorted(one.path.name for one in passed) == sorted(others)
+    assert f"passed over: {tmp_path / 'a.pts'}: no image" in map(str, passed)
+    lines = by_kind(passed)
+    assert len(lines) == 6
     for words in (
         ("1 .heic file (convert it to JPEG", "IMG_1.HEIC"),
         ("2 .jp2 files (convert it", "x.jp2"),
         ("1 .mp4 file (videos are given by name)", "clip.mp4"),
         ("1 .pts file (no image)", "a.pts"),
         ("1 unnamed file (no image)", "LICENSE"),
+        ("1 folder (give '", "/**/*.jpg' for what is in it)", "deeper"),
     ):
-        assert any(all(word in line for word in words) for line in passed), words
+        assert any(all(word in line for word in words) for line in lines), words
     assert [path.name for path in image_files(f"{tmp_path}/*.jfif")] == ["jfif.jfif"]
     assert [path.name for path in image_files(f"{tmp_path}/j*")] == ["jfif.jfif", "jpe.jpe"]
     with pytest.raises(DataError, match=r"IMG_1\.HEIC: convert it to JPEG, as with: heif-convert"):

@@ -16,6 +16,7 @@ from test_predictor import BrightSpot, box_around, paint
 from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.prediction.inputs import is_video, videos_among
+from acrloss.prediction.passed_over import PassedOver
 from acrloss.prediction.predictor import Predictor
 from acrloss.prediction.tracker import Tracker
 from acrloss.prediction.video import FollowedVideo, frames, predict_video
@@ -282,7 +283,12 @@ def test_what_is_a_video_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Mon
         assert not is_video(source), source
     assert videos_among(["0", "photos", "*.jpg"]) == (["0"], ["photos", "*.jpg"])
     assert videos_among(["clips.mp4/*.mp4", "clips.mp4/*.M*"]) == (["clips.mp4/a.mp4", "clips.mp4/b.MOV"], [])
-    assert videos_among(["clips.mp4/*"]) == ([], ["clips.mp4/*"]), "images are meant where there are some"
+    passed: list[PassedOver] = []
+    assert videos_among(["clips.mp4/*"], passed) == ([], ["clips.mp4/*"]), "images are meant where there are some"
+    assert not passed
+    (tmp_path / "clips.mp4" / "c.jpg").rename("clips.mp4/c.txt")
+    assert videos_among(["clips.mp4/*"], passed) == (["clips.mp4/a.mp4", "clips.mp4/b.MOV"], [])
+    assert [*map(str, passed)] == ["passed over: clips.mp4/c.txt: no video"]
 
 
 def test_addresses_are_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from acrloss.commands.data_options import FORMAT_HELP, add_reader_arguments, fac
 from acrloss.commands.terminal import notes, progress
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
+from acrloss.formats.write import not_written
 
 
 def add_arguments(parser: Any) -> None:
@@ -30,13 +31,14 @@ def run(parsed: Any) -> None:
     )
     # What to do with a face that is annotated twice is for whoever trains on the result.
     annotations = read_data(source, repeated="keep")
-    for note in write_annotations(
+    lost = write_annotations(
         annotations,
         Path(values.dest),
         values.format,
         copy_images=values.copy_images,
         progress=progress,
-    ):
+    )
+    for note in lost:
         notes.print(note, markup=False, soft_wrap=True)
-    list_notes(annotations, Path(values.dest))
+    list_notes(annotations, Path(values.dest), [*lost, *not_written(annotations, values.format)])
     faces_in(Path(values.dest))

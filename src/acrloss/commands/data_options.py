@@ -1,5 +1,6 @@
 """The options with which commands name the faces and the network that they work on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +80,16 @@ def read_data(values: Any, **options: Any) -> Annotations:
     return annotations
 
 
-def list_notes(annotations: Annotations, output: Path) -> None:
+def list_notes(annotations: Annotations, output: Path, further: Sequence[str] = ()) -> None:
     """Write data_notes.txt into the folder of the results, or beside a result that is a file.
 
-    It has a line for each thing that reading left out, ignored, changed or guessed; without any, only a file of an
-    earlier run is emptied.
+    It has a line for each thing that reading left out, ignored, changed or guessed, and the `further` ones that the
+    command left out; without any, only a file of an earlier run is emptied.
     """
     file = output.with_name(f"{output.stem}_{NOTES}") if output.suffix else output / NOTES
-    if annotations.notes or file.exists():
-        write_atomic(file, listed(annotations.notes))
-    if annotations.notes:
+    if annotations.notes or further or file.exists():
+        write_atomic(file, listed(annotations.notes) + "".join(f"{line}\n" for line in further))
+    if annotations.notes or further:
         notes.print(f"all that was left out, ignored, changed or guessed: {file}", markup=False, soft_wrap=True)
 
 

@@ -31,5 +31,5 @@ def run(parsed: Any) -> None:
         notes.print(f"  left out: {reason}", markup=False, soft_wrap=True)
     if left_out:
         notes.print(f"{len(left_out)} of {len(annotations)} faces could not be packed")
-    list_notes(annotations, Path(values.dest))
+    list_notes(annotations, Path(values.dest), left_out)
     results_in(values.dest)

@@ -8,10 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from acrloss.commands.data_options import add_data_arguments, faces_in, read_data
+from acrloss.commands.data_options import add_data_arguments, faces_in, list_notes, read_data
 from acrloss.commands.terminal import notes, progress
 from acrloss.formats import write_annotations
 from acrloss.formats.registry import WRITERS
+from acrloss.formats.write import not_written
 
 
 def add_arguments(parser: Any) -> None:
@@ -35,9 +36,10 @@ def run(parsed: Any) -> None:
     if annotations.split_names:
         notes.print(f"the splits that it has ({', '.join(annotations.split_names)}) are replaced", markup=False)
     split = split_faces(annotations, values.test, values.val, values.seed, progress)
-    for note in write_annotations(
+    lost = write_annotations(
         split.annotations, Path(values.output), values.to_format, copy_images=values.copy_images, progress=progress
-    ):
+    )
+    for note in lost:
         notes.print(note, markup=False, soft_wrap=True)
     counts = Counter(split.annotations.splits)
     kept = f"{split.people} named people" if split.people else "nobody is named"
@@ -48,4 +50,5 @@ def run(parsed: Any) -> None:
         soft_wrap=True,
     )
     notes.print(f"next: acrloss train --data {values.output} --output RUN", markup=False, soft_wrap=True)
+    list_notes(annotations, Path(values.output), [*lost, *not_written(split.annotations, values.to_format)])
     faces_in(Path(values.output))

@@ -18,6 +18,7 @@ from acrloss.errors import DataError
 if TYPE_CHECKING:
     from acrloss.prediction.box_file import BoxFile
     from acrloss.prediction.faces import Faces
+    from acrloss.prediction.passed_over import PassedOver
     from acrloss.prediction.predictor import BoxesOf, Predictor
 
 
@@ -70,6 +71,7 @@ def run(parsed: Any) -> int:
     from acrloss.networks.flip_averaging import FlipTest
     from acrloss.networks.localizer import load_model
     from acrloss.prediction.inputs import image_files, videos_among
+    from acrloss.prediction.passed_over import by_kind
     from acrloss.prediction.photographs import PhotographResults
     from acrloss.prediction.predictor import Predictor
     from acrloss.prediction.video import claim_videos
@@ -78,14 +80,14 @@ def run(parsed: Any) -> int:
     _check(values)
     boxes = parse_box(values.box)
     sources = [str(source) for source in values.images]
-    videos, others = videos_among(sources)
+    passed: list[PassedOver] = []
+    videos, others = videos_among(sources, passed)
     if videos and others:
         raise DataError(f"give images or videos, not both in one command: {videos[0]} is a video, {others[0]} is not")
     if videos and (boxes is not None or values.format is not None):
         raise DataError("--box and --format are for images; a video's faces are detected and written as CSV")
-    passed: list[str] = []
     names = claim_videos(videos, values.output) if videos else []
-    results = None if videos else PhotographResults(image_files(others, passed), values.output, values.format)
+    results = None if videos else PhotographResults(image_files(others, passed), values.output, values.format, passed)
     network = load_model(values.model)
     detector: Any = values.detector
     if values.smallest_face is not None:
@@ -99,12 +101,12 @@ def run(parsed: Any) -> int:
     if boxes is None:
         # Asked for now, so that a missing detector is known before any work.
         predictor.detector  # noqa: B018
-    if results is None:
-        return _follow(predictor, dict(zip(videos, names, strict=True)), values)
-    for line in passed:
+    for line in by_kind(passed if results is None else results.passed):
         notes.print(line, style="yellow", soft_wrap=True)
-    if results.passed:
-        notes.print(f"passed over {len(results.passed)} pictures that an earlier run drew into {values.output}")
+    if results is None:
+        return _follow(predictor, dict(zip(videos, names, strict=True)), [*map(str, passed)], values)
+    if results.drawn:
+        notes.print(f"passed over {len(results.drawn)} pictures that an earlier run drew into {values.output}")
     return _find(predictor, results, boxes, values)
 
 
@@ -119,13 +121,16 @@ def _check(values: Any) -> None:
             raise DataError(f"{source} is a model; give it with --model {source}")
 
 
-def _follow(predictor: Predictor, videos: dict[str, str], values: Any) -> int:
-    """The faces of videos, one after another; each with the name of its results."""
+def _follow(predictor: Predictor, videos: dict[str, str], passed: list[str], values: Any) -> int:
+    """The faces of videos, one after another; each with the name of its results. left_out.txt names what was `passed`
+    over besides."""
     from acrloss.prediction.faces import UNSURE
+    from acrloss.prediction.results_folder import LEFT_OUT, ResultsFolder
     from acrloss.prediction.video import predict_video
 
     least = UNSURE if values.min_confidence is None else values.min_confidence
     worked, whole, drawn = 0, True, values.output
+    lost: list[str] = []
     for source, name in videos.items():
         try:
             followed = predict_video(
@@ -135,15 +140,22 @@ def _follow(predictor: Predictor, videos: dict[str, str], values: Any) -> int:
             if len(videos) == 1:
                 raise
             notes.print(f"left out: {error}", style="yellow", soft_wrap=True)
+            lost.append(str(error))
             continue
         worked, drawn = worked + 1, followed.drawn
         count = f"{followed.faces} face{'s' * (followed.faces != 1)} in {followed.frames} frames"
         notes.print(f"{count}; landmarks in {followed.table}", soft_wrap=True)
         if followed.shortfall:
             whole = False
+            lost.append(followed.shortfall)
             notes.print(f"warning: {followed.shortfall}", style="yellow", soft_wrap=True)
         if not followed.faces:
             _say_why_not(predictor)
+    results = ResultsFolder(values.output)
+    results.list_left_out([*lost, *passed])
+    results.close()
+    if lost or passed:
+        notes.print(f"named in {values.output / LEFT_OUT}", soft_wrap=True)
     if not worked:
         raise DataError("none of the videos could be read; the lines above say why")
     results_in(drawn if len(videos) == 1 else values.output)
@@ -153,6 +165,7 @@ def _follow(predictor: Predictor, videos: dict[str, str], values: Any) -> int:
 def _find(predictor: Predictor, results: Any, boxes: BoxesOf | BoxFile | None, values: Any) -> int:
     """The faces of photographs."""
     from acrloss.prediction.box_file import BoxFile
+    from acrloss.prediction.results_folder import LEFT_OUT
 
     found: list[Faces] = []
     failed: list[str] = []
@@ -167,13 +180,19 @@ def _find(predictor: Predictor, results: Any, boxes: BoxesOf | BoxFile | None, v
     # One bad image must not cost the results of the others.
     for reason in failed:
         notes.print(f"left out: {reason}", style="yellow", soft_wrap=True)
-    lost = results.finish(found, failed)
+    unused = boxes.unused() if isinstance(boxes, BoxFile) else []
+    lost = results.finish(found, [*failed, *(f"{values.box}: {image} was not given" for image in unused)])
     if not found:
         raise DataError("none of the images could be read; the lines above say why")
+    named = f"named in {values.output / LEFT_OUT}"
     if failed:
-        notes.print(f"{len(failed)} of {len(files)} images left out, named in {values.output / 'left_out.txt'}")
-    if isinstance(boxes, BoxFile) and (unused := boxes.unused()):
-        notes.print(f"{len(unused)} images in {boxes.path} were not given, the first is {unused[0]}", soft_wrap=True)
+        notes.print(f"{len(failed)} of {len(files)} images left out, {named}")
+    if unused:
+        notes.print(
+            f"{len(unused)} images in {values.box} were not given, the first is {unused[0]}; {named}", soft_wrap=True
+        )
+    if results.passed and not failed:
+        notes.print(f"what was passed over is {named}", soft_wrap=True)
     _say_first("no face found in", [faces.image for faces in found if not len(faces)])
     _say_first("unsure (drawn dashed, may be no face):", [faces.image for faces in found if faces.unsure.any()])
     if doubtful:

@@ -104,6 +104,18 @@ def write_annotations(
     return notes
 
 
+def not_written(annotations: Annotations, format: str) -> list[str]:
+    """A line for each face that `write_annotations` leaves out in this format: it lacks a landmark, and must not."""
+    if "missing landmarks" not in WRITERS[format].cannot_hold:
+        return []
+    lines = []
+    for face, missing in enumerate(np.isnan(annotations.landmarks[..., 0])):
+        if missing.any():
+            numbers = ", ".join(map(str, np.flatnonzero(missing)[:5])) + (", …" if missing.sum() > 5 else "")
+            lines.append(f"{annotations.images[face]}: without landmark {numbers}, which {format} cannot leave out")
+    return lines
+
+
 def _named(image: str, dest: Path, relative: bool) -> str:
     """How the files in `dest` name an image that stays where it is."""
     path = os.path.abspath(image)  # noqa: PTH100 (links stay as they are named)

@@ -16,6 +16,7 @@ from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
 from acrloss.images import IMAGE_SUFFIXES, read_image
 from acrloss.images.read import needed_reduction
+from acrloss.prediction.passed_over import REMEDIES, PassedOver, by_kind
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -28,14 +29,6 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 _STREAMS = ("http://", "https://", "rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
-
-# Files that people take for images, and what makes them one.
-_REMEDIES = {
-    **dict.fromkeys((".heic", ".heif"), "convert it to JPEG, as with: heif-convert PHOTO.HEIC PHOTO.jpg (macOS: sips)"),
-    **dict.fromkeys((".jp2", ".jxl", ".svg", ".psd", ".ico"), "convert it to PNG or JPEG"),
-    **dict.fromkeys((".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf"), "develop the raw photograph to JPEG or TIFF"),
-    ".pdf": "save its pages as images",
-}
 
 
 def check_boxes(boxes: ArrayLike) -> Float:
@@ -102,7 +95,7 @@ def read_pixels(path: str | Path) -> tuple[Image, int]:
         reduced = needed_reduction(str(path))
         pixels = read_image(str(path), reduced)
     except DataError as error:
-        remedy = _REMEDIES.get(Path(path).suffix.lower())
+        remedy = REMEDIES.get(Path(path).suffix.lower())
         if remedy is None or not Path(path).is_file():
             raise
         raise DataError(f"{path}: {remedy}") from error
@@ -111,12 +104,12 @@ def read_pixels(path: str | Path) -> tuple[Image, int]:
     return pixels, reduced
 
 
-def image_files(sources: str | Path | Iterable[str | Path], passed: list[str] | None = None) -> list[Path]:
+def image_files(sources: str | Path | Iterable[str | Path], passed: list[PassedOver] | None = None) -> list[Path]:
     """The image files that paths, folders and glob patterns name, each once, in order.
 
     Args:
         sources: a path, or several.
-        passed: takes a line for each kind of file in folders and patterns that is passed over.
+        passed: takes what else there is in the folders and patterns: files that are no images, and folders in folders.
 
     Raises:
         DataError: one of them names none.
@@ -143,19 +136,22 @@ def image_files(sources: str | Path | Iterable[str | Path], passed: list[str] | 
         else:
             raise DataError(f"{source}: no such file or folder")
         found = [p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES]
-        others = _named([p for p in inside if p.suffix.lower() not in IMAGE_SUFFIXES and p.is_file()])
+        others = [_no_image(p) for p in inside if p.suffix.lower() not in IMAGE_SUFFIXES and p.is_file()]
+        if there:
+            deeper = f"give '{path}/**/*.jpg' for what is in it"
+            others += [PassedOver(p, "folder", deeper) for p in inside if p.is_dir()]
         if not found:
-            raise DataError("; ".join([nothing, *others]))
+            raise DataError("; ".join([nothing, *by_kind(others)]))
         if passed is not None:
             passed += others
         files.update(dict.fromkeys(found))
     return list(files)
 
 
-def videos_among(sources: Iterable[str]) -> tuple[list[str], list[str]]:
+def videos_among(sources: Iterable[str], passed: list[PassedOver] | None = None) -> tuple[list[str], list[str]]:
     """The videos, cameras and addresses among sources, and the other sources.
 
-    A pattern that matches videos and no image stands for those videos.
+    A pattern that matches videos and no image stands for those videos; `passed` takes the other files that it matches.
     """
     videos: dict[str, None] = {}
     others = []
@@ -166,7 +162,11 @@ def videos_among(sources: Iterable[str]) -> tuple[list[str], list[str]]:
             matches = sorted(islice(glob.iglob(source, recursive=True), 1_000_000))  # noqa: PTH207
             suffixes = {Path(match).suffix.lower() for match in matches}
             if suffixes & VIDEO_SUFFIXES and not suffixes & IMAGE_SUFFIXES:
-                videos.update(dict.fromkeys(match for match in matches if Path(match).suffix.lower() in VIDEO_SUFFIXES))
+                found = [match for match in matches if Path(match).suffix.lower() in VIDEO_SUFFIXES]
+                videos.update(dict.fromkeys(found))
+                if passed is not None:
+                    rest = (Path(match) for match in matches if Path(match).suffix.lower() not in VIDEO_SUFFIXES)
+                    passed += [PassedOver(p, p.suffix.lower() or "unnamed", "no video") for p in rest if p.is_file()]
             else:
                 others.append(source)
         else:
@@ -199,17 +199,10 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def _named(files: list[Path]) -> list[str]:
-    """A line for each kind of file, with the first of them and, where we know one, the remedy."""
-    kinds: dict[str, list[Path]] = {}
-    for path in files:
-        kinds.setdefault(path.suffix.lower(), []).append(path)
-    lines = []
-    for suffix, members in sorted(kinds.items()):
-        count = f"{len(members)} {suffix or 'unnamed'} file{'s' * (len(members) != 1)}"
-        what = "videos are given by name" if suffix in VIDEO_SUFFIXES else _REMEDIES.get(suffix, "no image")
-        lines.append(f"passed over {count} ({what}), the first is {members[0]}")
-    return lines
+def _no_image(path: Path) -> PassedOver:
+    suffix = path.suffix.lower()
+    why = "videos are given by name" if suffix in VIDEO_SUFFIXES else REMEDIES.get(suffix, "no image")
+    return PassedOver(path, suffix or "unnamed", why)
 
 
 def _from_pil(image: PIL.Image.Image) -> NDArray[Any]:

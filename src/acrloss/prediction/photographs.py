@@ -15,10 +15,10 @@ from acrloss.formats.pts import pts_text
 from acrloss.formats.registry import WRITERS
 from acrloss.images.encode import encode_png
 from acrloss.prediction.faces import Faces
+from acrloss.prediction.passed_over import PassedOver
 from acrloss.prediction.result_names import face_prefixes, folded, result_names
-from acrloss.prediction.results_folder import ResultsFolder
+from acrloss.prediction.results_folder import LEFT_OUT, LIST, ResultsFolder
 
-_LEFT_OUT = "left_out.txt"
 _NUMBERED = re.compile(r"(.*_)\d+\.pts")
 
 
@@ -26,16 +26,24 @@ class PhotographResults:
     """Which results of which photograph go where: settled before any work, so that only what is ours is ever replaced.
 
     Attributes:
-        files: the photographs, without `passed`.
-        passed: pictures that we drew ourselves in an earlier run, into the folder that the photographs lie in.
+        files: the photographs, without `drawn`.
+        drawn: pictures that we drew ourselves in an earlier run, into the folder that the photographs lie in.
+        passed: what was passed over beside the photographs, without results of ours.
     """
 
-    def __init__(self, files: Sequence[Path], folder: str | Path, format: str | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        folder: str | Path,
+        format: str | None = None,
+        passed: Sequence[PassedOver] = (),
+    ) -> None:
         """
         Args:
             files: the photographs.
             folder: of the results.
             format: of the data set of all faces, which is a folder of that name; None for no such.
+            passed: what else lies among the photographs, to be named in left_out.txt.
 
         Raises:
             DataError: the folder cannot be written, or a result would replace a photograph or a file that is not ours.
@@ -45,7 +53,10 @@ class PhotographResults:
         self._folder, self._format = ResultsFolder(folder), format
         pictures = [name for name in self._folder.names if name.endswith(".png")]
         ours = {(self._folder.folder / name).resolve() for name in pictures if self._folder.is_ours(name)}
-        self.passed = [path for path in files if path.resolve() in ours]
+        self.drawn = [path for path in files if path.resolve() in ours]
+        written = {(self._folder.folder / name).resolve() for name in (*self._folder.names, LIST)}
+        written |= {folder for file in written for folder in file.parents}
+        self.passed = [one for one in passed if one.path.resolve() not in written]
         self.files = [path for path in files if path.resolve() not in ours]
         names = result_names(self.files)
         earlier = [name.removesuffix(".json") for name in self._folder.names if name.endswith(".json")]
@@ -58,7 +69,7 @@ class PhotographResults:
         self._further = self._further_faces()
         claims = [f"{name}{suffix}" for name in names for suffix in (".json", ".pts", ".png")]
         claims += [name for further in self._further.values() for name in further]
-        self._folder.claim([*claims, _LEFT_OUT, *([] if format is None else [format])], self.files)
+        self._folder.claim([*claims, LEFT_OUT, *([] if format is None else [format])], self.files)
 
     def write(self, pixels: Image, faces: Faces) -> None:
         """Write the faces of one of the photographs; what an earlier run wrote of more faces in it is removed."""
@@ -74,11 +85,12 @@ class PhotographResults:
                 self._folder.remove(path)
 
     def finish(self, found: Sequence[Faces], left_out: Sequence[str] = ()) -> list[str]:
-        """Write the data set, if there is to be one, and remove what an earlier run wrote of photographs that failed.
+        """Write the data set, if there is to be one, and left_out.txt, which names what was passed over, too; remove
+        what an earlier run wrote of photographs that failed.
 
         Args:
             found: the faces of each photograph that could be read.
-            left_out: a line for each of the others, for left_out.txt.
+            left_out: a line for each of the others.
 
         Returns:
             A line for each thing that the data set cannot hold.
@@ -91,10 +103,8 @@ class PhotographResults:
             further = self._further.get(folded(self._prefixes[name]), [])
             for path in (*(f"{name}{suffix}" for suffix in (".json", ".pts", ".png")), *further):
                 self._folder.remove(path)
-        if left_out:
-            self._folder.write(_LEFT_OUT, "".join(f"{line}\n" for line in left_out))
-        else:
-            self._folder.remove(_LEFT_OUT)
+        drawn = [f"passed over: {path}: an earlier run drew it" for path in self.drawn]
+        self._folder.list_left_out([*left_out, *map(str, self.passed), *drawn])
         notes = []
         if self._format is not None:
             parts = [faces.to_annotations() for faces in found if len(faces)]

@@ -10,13 +10,15 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from acrloss.errors import DataError
 from acrloss.files import write_atomic
 
 LIST = "acrloss-results.sha256"
+LEFT_OUT = "left_out.txt"
+"""The file that names what has no result, and what was passed over."""
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _MOST_LIST_BYTES = 100_000_000
@@ -111,6 +113,13 @@ class ResultsFolder:
         for known in list(self._sums):
             if known == name or known.startswith(f"{name}/"):
                 del self._sums[known]
+
+    def list_left_out(self, lines: Sequence[str]) -> None:
+        """Write `LEFT_OUT`; without lines that of an earlier run is removed."""
+        if lines:
+            self.write(LEFT_OUT, "".join(f"{line}\n" for line in lines))
+        else:
+            self.remove(LEFT_OUT)
 
     def close(self) -> None:
         """Write the list anew, without what was removed."""

@@ -22,7 +22,7 @@ from acrloss.prediction.faces import UNSURE, table_header
 from acrloss.prediction.inputs import is_camera, is_stream
 from acrloss.prediction.predictor import Predictor
 from acrloss.prediction.result_names import result_names
-from acrloss.prediction.results_folder import ResultsFolder
+from acrloss.prediction.results_folder import LEFT_OUT, ResultsFolder
 from acrloss.prediction.tracker import Tracker
 from acrloss.prediction.video_reader import VideoReader, frames
 from acrloss.progress_hook import Progress, no_progress
@@ -69,7 +69,8 @@ def claim_videos(sources: Sequence[str], folder: str | Path) -> list[str]:
             named.append(Path(source))
     names = result_names(named)
     files = [source for source in sources if not is_camera(source) and not is_stream(source)]
-    ResultsFolder(folder).claim([f"{name}{suffix}" for name in names for suffix in (_SUFFIX, ".csv")], files)
+    claims = [f"{name}{suffix}" for name in names for suffix in (_SUFFIX, ".csv")]
+    ResultsFolder(folder).claim([*claims, LEFT_OUT], files)
     return names
 
 
