@@ -18,16 +18,24 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import save
 
+from acrloss.annotations import Annotations
 from acrloss.evaluation.scores import evaluate
 from acrloss.files import write_atomic
 from acrloss.formats import read_annotations
 from acrloss.networks.description import FORMAT
 from acrloss.networks.export import TOLERANCE, export, sample_crops
 from acrloss.networks.landmark_net import LandmarkNet
+from acrloss.networks.localizer import Localizer
 from acrloss.networks.model_files import FOLDER
 from acrloss.networks.onnx_model import OnnxModel
 from acrloss.prediction.annotated import predict_annotated, predict_detected
 from acrloss.prediction.predictor import Predictor
+
+LIMITS = (
+    "Faces of at least some 40 pixels, up to profile, however they are turned in the picture. Points of hidden parts "
+    "are guesses. Says nothing of who a person is, and the training faces over-represent adults, light skin and smiles "
+    "for cameras: check on your own people."
+)
 
 
 def is_matrix(shape: tuple[int, ...]) -> bool:
@@ -78,6 +86,30 @@ def halve_onnx(path: Path) -> None:
     write_atomic(path, model.SerializeToString())
 
 
+def results_of(model: Localizer, faces: Annotations) -> list[dict[str, Any]]:
+    """The card's figures: of true and of detected boxes, for each subset."""
+    by_boxes = {
+        "true boxes": evaluate(faces, predict_annotated(model, faces)),
+        "detected boxes": evaluate(faces, predict_detected(Predictor(model), faces)),
+    }
+    return [
+        {
+            "boxes": boxes,
+            "subset": score.subset,
+            "faces": score.faces,
+            "official_faces": score.official_faces,
+            "normalizer": score.normalizer,
+            "nme": round(score.nme, 3),
+            "nme_interval": [round(v, 3) for v in score.nme_interval],
+            "failure_rate_8": round(score.failure_rate["8"], 2),
+            "auc_8": round(score.auc["8"], 2),
+        }
+        for boxes, evaluation in by_boxes.items()
+        for score in evaluation.scores
+        if score.normalizer == evaluation.normalizer
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -106,28 +138,7 @@ def main() -> None:
     if difference > TOLERANCE:
         raise SystemExit(f"ONNX and weights differ by {difference:.2g} of the crop's side")
 
-    faces = read_annotations(values.data).split("test")
-    model = OnnxModel(exported)
-    by_boxes = {
-        "true boxes": evaluate(faces, predict_annotated(model, faces)),
-        "detected boxes": evaluate(faces, predict_detected(Predictor(model), faces)),
-    }
-    results: list[dict[str, Any]] = [
-        {
-            "boxes": boxes,
-            "subset": score.subset,
-            "faces": score.faces,
-            "official_faces": score.official_faces,
-            "normalizer": score.normalizer,
-            "nme": round(score.nme, 3),
-            "nme_interval": [round(v, 3) for v in score.nme_interval],
-            "failure_rate_8": round(score.failure_rate["8"], 2),
-            "auc_8": round(score.auc["8"], 2),
-        }
-        for boxes, evaluation in by_boxes.items()
-        for score in evaluation.scores
-        if score.normalizer == evaluation.normalizer
-    ]
+    results = results_of(OnnxModel(exported), read_annotations(values.data).split("test"))
     headline: dict[str, Any] = next((r for r in results if r["subset"] == "common"), results[0])
     backbone = str(network.settings["backbone"])
     card = {
@@ -139,11 +150,7 @@ def main() -> None:
         "trained_on": values.trained_on,
         "trained_with": (values.run / "config.yaml").read_text(encoding="utf-8"),
         "results": results,
-        "limits": (
-            "Faces of at least some 50 pixels, up to profile; heads turned in the picture by more than 60 degrees are "
-            "mostly missed by the detector. Points of hidden parts are guesses. Says nothing of who a person is, and "
-            "the training faces over-represent adults, light skin and smiles for cameras: check on your own people."
-        ),
+        "limits": LIMITS,
         "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (exported, weights)},
     }
     write_atomic(FOLDER / f"{values.name}.json", json.dumps(card, indent=1, ensure_ascii=False) + "\n")

@@ -31,6 +31,18 @@ def test_mapped_boxes_give_the_wanted_crop() -> None:
     assert CropSpec().squares(mapped) == pytest.approx(CropSpec().squares(wanted), abs=1e-3)
 
 
+def test_the_shift_turns_with_the_face() -> None:
+    # 40 pixels wide and 90 high: of size 60, and its middle is 100, 200.
+    box = np.array([[80.0, 155, 120, 245]])
+    mapped = BoxMap(0.1, 0.5, 1.0, 1)
+    centres: dict[int, tuple[float, float]] = {0: (106, 230), 90: (70, 206), 180: (94, 170), -90: (130, 194)}
+    sine = 0.5**0.5
+    centres[45] = (100 + (6 - 30) * sine, 200 + (6 + 30) * sine)
+    for turn, (x, y) in centres.items():
+        assert mapped(box, np.array([float(turn)]))[0] == pytest.approx([x - 30, y - 30, x + 30, y + 30])
+    assert mapped(box)[0] == pytest.approx(mapped(box, np.zeros(1))[0])
+
+
 def test_maps_survive_being_written() -> None:
     maps = {"yuface": BoxMap(0.1, -0.2, 1.5, 12)}
     assert box_maps_from({name: value.to_dict() for name, value in maps.items()}) == maps

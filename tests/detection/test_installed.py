@@ -62,7 +62,7 @@ def test_unsure_and_impossible_boxes_are_dropped() -> None:
 
 
 def test_unknown_and_missing_detectors_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="unknown detector 'yuuface'; give one of auto, yuface"):
+    with pytest.raises(DataError, match="unknown detector 'yuuface'; give one of auto, blazeface, yuface"):
         create_detector("yuuface")
     monkeypatch.setattr(installed, "installed_detectors", lambda: [])
     with pytest.raises(DataError, match="no face detector is installed; pip install yuface, or"):
@@ -91,13 +91,13 @@ def test_installed_detectors_find_faces(name: str) -> None:
 
 def test_tiles_cover_everything_and_overlap() -> None:
     for length in (1, 960, 961, 1500, 2400, 7200, 12_345):
-        parts = tiles(length)
+        parts = tiles(length, 960, 160)
         assert parts[0][0] == 0
         assert parts[-1][1] == length
         assert all(end - start <= 960 for start, end in parts)
         assert all(first[1] - second[0] >= 160 for first, second in itertools.pairwise(parts))
-    assert tiles(960) == [(0, 960)]
-    assert tiles(2400) == [(0, 907), (746, 1653), (1493, 2400)]
+    assert tiles(960, 960, 160) == [(0, 960)]
+    assert tiles(2400, 960, 160) == [(0, 907), (746, 1653), (1493, 2400)]
 
 
 def squares(image: Any) -> Any:

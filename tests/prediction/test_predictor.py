@@ -14,6 +14,7 @@ from acrloss.annotations import Annotations
 from acrloss.crops.crop import CropSpec
 from acrloss.detection.box_map import BoxMap
 from acrloss.detection.detector import Detections
+from acrloss.detection.installed import create_detector
 from acrloss.errors import DataError
 from acrloss.formats.pts import read_pts
 from acrloss.prediction.inputs import as_rgb, check_boxes, image_files
@@ -89,6 +90,34 @@ def test_landmarks_are_pixels_of_the_image_whatever_the_size_and_turn() -> None:
         assert found.confidence.tolist() == [[0.9] * 3]
         assert found.scores.tolist() == [0.9]
         assert found.image == ""
+
+
+def test_a_face_whose_turn_is_known_is_upright_in_the_first_look() -> None:
+    class Turned(Known):
+        def __call__(self, image: Any) -> Detections:
+            return Detections(self.boxes, np.ones(2), np.array([0.0, 110.0]))
+
+    image, upright = paint((80, 80), 80)
+    image, turned = paint((280, 180), 100, 110, canvas=image)
+    boxes = np.stack([box_around(upright), box_around(turned)])
+    network = Upright()
+    found = Predictor(network, detector=Turned(boxes), refine=False)(image)
+    assert network.batches == [2]
+    assert np.abs(found.landmarks - [upright, turned]).max() < 5
+    assert (found.confidence == 0.95).all()
+    # Told nothing, the network is wrong about the second.
+    lost = Predictor(Upright(), detector=Known(boxes), refine=False)(image)
+    assert (lost.confidence[1] == 0.05).all()
+
+
+def test_auto_prefers_a_detector_whose_boxes_the_network_has_met() -> None:
+    network = BrightSpot()
+    assert Predictor(network).detector.name == "blazeface"
+    network.box_maps["mtcnn"] = BoxMap(0.0, 0.0, 1.0, 9)
+    assert Predictor(network).detector.name == "mtcnn"
+    assert create_detector("blazeface", known=network.box_maps).name == "blazeface"
+    network.box_maps["blazeface"] = BoxMap(0.0, 0.0, 1.0, 9)
+    assert Predictor(network).detector.name == "blazeface"
 
 
 def test_the_second_look_is_upright_and_tight() -> None:
@@ -292,9 +321,9 @@ def test_detected_boxes_are_mapped_and_given_boxes_are_not() -> None:
     network = BrightSpot()
     network.box_maps["known"] = BoxMap(0.5, 0.25, 2.0, 9)
     predictor = Predictor(network, detector=Known(box), refine=False)
-    mapped = predictor.map_boxes(box[None])
+    mapped = predictor.map_boxes(Detections(box[None], np.ones(1)))
     assert mapped[0] == pytest.approx(network.box_maps["known"](box[None])[0])
-    assert predictor.map_boxes(np.empty((0, 4))).shape == (0, 4)
+    assert predictor.map_boxes(Detections(np.empty((0, 4)), np.empty(0))).shape == (0, 4)
     assert predictor(image).boxes[0] == pytest.approx(box), "the box shown is the detector's own"
     given = predictor(image, box)
     assert given.landmarks[0] == pytest.approx(points, abs=3)

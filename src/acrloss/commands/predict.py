@@ -91,7 +91,7 @@ def run(parsed: Any) -> int:
     network = load_model(values.model)
     detector: Any = values.detector
     if values.smallest_face is not None:
-        detector = create_detector(values.detector, values.smallest_face)
+        detector = create_detector(values.detector, values.smallest_face, network.box_maps)
     predictor = Predictor(
         FlipTest(network) if values.flip_test else network,
         detector=detector,

@@ -35,10 +35,15 @@ class BoxMap:
         if not (abs(self.dx) < 5 and abs(self.dy) < 5 and 0.05 < self.scale < 20):
             raise ValueError(f"a box map of {self.dx}, {self.dy}, {self.scale} is impossible")
 
-    def __call__(self, boxes: Float) -> Float:
-        """(N, 4) boxes of the detector to (N, 4) square boxes for the network."""
+    def __call__(self, boxes: Float, turns: Float | None = None) -> Float:
+        """(N, 4) boxes of the detector to (N, 4) square boxes for the network.
+
+        The shift turns with the faces, by (N,) `turns` in degrees, clockwise on the screen, where these are known.
+        """
         centres, sizes = centres_and_sizes(boxes)
-        centres = centres + sizes * (self.dx, self.dy)
+        angles = np.zeros(len(centres)) if turns is None else np.deg2rad(turns)
+        cos, sin = np.cos(angles), np.sin(angles)
+        centres = centres + sizes * np.stack([self.dx * cos - self.dy * sin, self.dx * sin + self.dy * cos], axis=1)
         half = sizes * self.scale / 2
         return np.concatenate([centres - half, centres + half], axis=1)
 

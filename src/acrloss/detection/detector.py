@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -22,8 +22,11 @@ _TILE, _OVERLAP, _FURTHER = 960, 160, 4
 # Boxes of one face from two tiles or sizes share this much of the smaller one.
 _SAME_FACE = 0.5
 
-# Fewer pixels hold no face that could be aligned.
-_SMALLEST_SIDE = 16
+SMALLEST_SIDE = 16
+"""Fewer pixels hold no face that could be aligned."""
+
+
+_UNKNOWN: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +36,17 @@ class Detections:
     Attributes:
         boxes: (N, 4) float64 x0, y0, x1, y1 in pixels of the image.
         scores: (N,) float64 in [0, 1].
+        turns: (N,) float64 degrees by which each face is turned, clockwise on the screen; 0, the default, where the
+            detector does not tell.
     """
 
     boxes: Float
     scores: Float
+    turns: Float = _UNKNOWN
+
+    def __post_init__(self) -> None:
+        if self.turns is None:
+            object.__setattr__(self, "turns", np.zeros(len(self.boxes)))
 
 
 class Detector(Protocol):
@@ -123,8 +133,8 @@ class ScaledDetector:
             if factor < 1:
                 smaller = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8)
             scale = np.tile([width / columns, height / rows], 2)
-            for y0, y1 in tiles(rows):
-                for x0, x1 in tiles(columns):
+            for y0, y1 in tiles(rows, _TILE, _OVERLAP):
+                for x0, x1 in tiles(columns, _TILE, _OVERLAP):
                     tile = self._look(smaller[y0:y1, x0:x1], max(x1 - x0, y1 - y0), 0.0)
                     # What an inner edge cuts is whole in the next tile, or in a smaller picture.
                     inner = np.array([x0 > 0, y0 > 0, x1 < columns, y1 < rows])
@@ -134,13 +144,13 @@ class ScaledDetector:
                     boxes = (tile.boxes[kept] + (x0, y0, x0, y0) + 0.5) * scale - 0.5
                     parts.append(Detections(boxes, tile.scores[kept]))
             factor /= _FURTHER
-        return _each_once(parts)
+        return each_once(parts)
 
     def _look(self, image: Image, side: int, border: float) -> Detections:
         height, width = image.shape[:2]
         factor = min(1.0, side / max(height, width))
         columns, rows = max(round(width * factor), 1), max(round(height * factor), 1)
-        if min(columns, rows) < _SMALLEST_SIDE:
+        if min(columns, rows) < SMALLEST_SIDE:
             return Detections(np.empty((0, 4)), np.empty(0))
         seen = image
         if factor < 1:
@@ -160,26 +170,34 @@ class ScaledDetector:
         return Detections(boxes[order], scores[order])
 
 
-def tiles(length: int) -> list[tuple[int, int]]:
-    """First and last + 1 of the pieces, alike in length and overlapping, that cover `length` pixels."""
-    if length <= _TILE:
+def tiles(length: int, most: int, overlap: int) -> list[tuple[int, int]]:
+    """First and last + 1 of the pieces, alike in length and overlapping, that cover `length` pixels.
+
+    Args:
+        length: of the picture, in one direction.
+        most: length of a piece.
+        overlap: by which neighbours overlap at least; less than `most`.
+    """
+    if length <= most:
         return [(0, length)]
-    count = -(-(length - _OVERLAP) // (_TILE - _OVERLAP))
-    side = -(-(length + (count - 1) * _OVERLAP) // count)
+    count = -(-(length - overlap) // (most - overlap))
+    side = -(-(length + (count - 1) * overlap) // count)
     starts = [round(i * (length - side) / (count - 1)) for i in range(count)]
     return [(start, start + side) for start in starts]
 
 
-def _each_once(parts: list[Detections]) -> Detections:
+def each_once(parts: list[Detections]) -> Detections:
     """All detections, the surest first, without those that share much with a surer one."""
-    boxes, scores = np.concatenate([p.boxes for p in parts]), np.concatenate([p.scores for p in parts])
+    boxes, scores, turns = (
+        np.concatenate(values) for values in zip(*((p.boxes, p.scores, p.turns) for p in parts), strict=True)
+    )
     order = np.argsort(-scores, kind="stable")
-    boxes, scores = boxes[order], scores[order]
     kept: list[int] = []
-    for i, box in enumerate(boxes):
+    for i in order.tolist():
+        box = boxes[i]
         low, high = np.maximum(box[:2], boxes[kept, :2]), np.minimum(box[2:], boxes[kept, 2:])
         shared = (high - low).clip(0).prod(axis=1)
         smaller = np.minimum((box[2:] - box[:2]).prod(), (boxes[kept, 2:] - boxes[kept, :2]).prod(axis=1))
         if not (shared > _SAME_FACE * smaller).any():
             kept.append(i)
-    return Detections(boxes[kept], scores[kept])
+    return Detections(boxes[kept], scores[kept], turns[kept])

@@ -4,6 +4,7 @@
 """
 
 import importlib.util
+from collections.abc import Collection
 
 from acrloss.detection.detector import SMALLEST_FACE, Detector
 from acrloss.detection.registry import DETECTORS, detector_kind
@@ -25,12 +26,13 @@ def calibrated_detectors() -> list[str]:
     return [name for name in installed_detectors() if detector_kind(name).calibrated]
 
 
-def create_detector(name: str = "auto", smallest_face: float = SMALLEST_FACE) -> Detector:
+def create_detector(name: str = "auto", smallest_face: float = SMALLEST_FACE, known: Collection[str] = ()) -> Detector:
     """A face detector; nothing is downloaded.
 
     Args:
         name: one of `detector_names()`, or "auto" for the first that is installed and may be chosen so.
         smallest_face: side in pixels of the smallest faces that are looked for in large pictures.
+        known: the detectors whose boxes the network has met in its training, which "auto" prefers.
 
     Raises:
         DataError: the name is unknown, the detector's package is not installed, or the smallest face has no size.
@@ -42,4 +44,5 @@ def create_detector(name: str = "auto", smallest_face: float = SMALLEST_FACE) ->
     if not found:
         remedy = " or ".join(detector_kind(known).install for known in wanted)
         raise DataError(f"no face detector is installed; {remedy}, or give the faces' boxes with --box")
-    return detector_kind(found[0]).create(smallest_face)
+    chosen = next((detector for detector in found if detector in known), found[0])
+    return detector_kind(chosen).create(smallest_face)

@@ -9,6 +9,7 @@ import importlib
 from acrloss.detection.detector import DetectorKind
 
 DETECTORS = (
+    "blazeface",
     "yuface",
     "mtcnn",
 )

@@ -62,10 +62,12 @@ def predict_detected(
             image = read_image(annotations.images[i])
         except DataError:
             continue
-        mapped = predictor.map_boxes(predictor.detector(image).boxes)
+        detected = predictor.detector(image)
+        mapped = predictor.map_boxes(detected)
         match = best_match(boxes[i], mapped)
         if match is not None:
-            found[i] = predictor.locate_boxes(image, mapped[match : match + 1])[0][0]
+            one = slice(match, match + 1)
+            found[i] = predictor.locate_boxes(image, mapped[one], detected.turns[one])[0][0]
     return found
 
 

@@ -106,7 +106,7 @@ class Predictor:
             DataError: it is not installed.
         """
         if isinstance(self._detector, str):
-            self._detector, self._created = create_detector(self._detector), True
+            self._detector, self._created = create_detector(self._detector, known=self.model.box_maps), True
         return self._detector
 
     @overload
@@ -225,28 +225,35 @@ class Predictor:
             squares[i] = [*(square[:2] @ upright), square[2]]
         return squares, turns
 
-    def locate_boxes(self, image: Image | Sequence[Image], boxes: Float) -> tuple[Float, Float]:
+    def locate_boxes(
+        self, image: Image | Sequence[Image], boxes: Float, turns: Float | None = None
+    ) -> tuple[Float, Float]:
         """Landmarks and confidence of the faces in (N, 4) boxes of the kind that the network was trained on.
+
+        Where a detector tells by which (N,) degrees the faces are turned, clockwise on the screen, they are upright in
+        the first look already.
 
         Faces are looked at twice. Where both looks have lost a face, it is looked for in larger crops up and down from
         its box, and lying on its side and upside down; what is found there counts only where the network is sure of it,
         and still is after a further look.
         """
         squares = self.model.crop.squares(boxes)
-        first, sure = self.locate(image, squares)
+        first, sure = self.locate(image, squares, turns)
         if not self._refine or not len(boxes):
             return first, sure
         landmarks, confidence = self.relocate(image, first)
         best = np.maximum(sure.mean(axis=1), confidence.mean(axis=1))
         lost = np.flatnonzero((best < _LOST) & (_distance(first, landmarks) > _APART * squares[:, 2]))
         if self._retry and len(lost):
-            self._find_lost(image, squares, lost, best, landmarks, confidence)
+            known = np.zeros(len(boxes)) if turns is None else turns
+            self._find_lost(image, squares, known, lost, best, landmarks, confidence)
         return landmarks, confidence
 
     def _find_lost(
         self,
         image: Image | Sequence[Image],
         squares: Float,
+        known: Float,
         lost: NDArray[np.intp],
         best: Float,
         landmarks: Float,
@@ -258,7 +265,7 @@ class Predictor:
         tried = squares[which] * np.stack([np.ones_like(larger), np.ones_like(larger), larger], axis=1)
         tried[:, 1] += down * squares[which, 2]
         images = image if isinstance(image, np.ndarray) else [image[i] for i in which.tolist()]
-        found, _ = self.relocate(images, self.locate(images, tried, turns)[0])
+        found, _ = self.relocate(images, self.locate(images, tried, known[which] + turns)[0])
         again, sure = self.relocate(images, found)
         sides, surest = squares[which, 2], sure.mean(axis=1)
         counts = (surest >= np.maximum(_FOUND, best[which] + _SURER)) & (_distance(found, again) < _SAME * sides)
@@ -267,11 +274,11 @@ class Predictor:
         for i in np.flatnonzero(counts)[np.argsort(surest[counts], kind="stable")]:
             landmarks[which[i]], confidence[which[i]] = again[i], sure[i]
 
-    def map_boxes(self, boxes: Float) -> Float:
-        """The detector's (N, 4) boxes as the network expects them."""
+    def map_boxes(self, found: Detections) -> Float:
+        """(N, 4) the detector's boxes as the network expects them."""
         known = self.model.box_maps.get(self.detector.name)
         # A model that never met this detector takes its boxes as they are; the second look mends most of that.
-        return boxes if known is None else known(boxes)
+        return found.boxes if known is None else known(found.boxes, found.turns)
 
     def __getstate__(self) -> dict[str, Any]:
         """A detector of ours is created again where the predictor is unpickled, a model is loaded from its file."""
@@ -303,7 +310,7 @@ class Predictor:
             boxes = boxes(name, (pixels.shape[1] * reduced, pixels.shape[0] * reduced))
         if boxes is None:
             found = self.detector(pixels)
-            return _Seen(name, pixels, reduced, found, self.map_boxes(found.boxes))
+            return _Seen(name, pixels, reduced, found, self.map_boxes(found))
         given = _scaled(check_boxes(boxes), 1 / reduced)
         return _Seen(name, pixels, reduced, Detections(given, np.ones(len(given))), given)
 
@@ -323,15 +330,17 @@ class Predictor:
         if not seen:
             return []
         images = [one.pixels for one in seen for _ in one.boxes]
-        landmarks, confidence = self.locate_boxes(images, np.concatenate([one.boxes for one in seen]))
+        boxes = np.concatenate([one.boxes for one in seen])
+        turns = np.concatenate([one.found.turns for one in seen])
+        landmarks, confidence = self.locate_boxes(images, boxes, turns)
         results, start = [], 0
         for one in seen:
             here = slice(start, start + len(one.boxes))
-            points, boxes = _scaled(landmarks[here], one.reduced), _scaled(one.found.boxes, one.reduced)
-            ids = np.arange(len(boxes), dtype=np.int64)
+            points, found = _scaled(landmarks[here], one.reduced), _scaled(one.found.boxes, one.reduced)
+            ids = np.arange(len(found), dtype=np.int64)
             scores = one.found.scores
             results.append(
-                Faces(one.name, self.scheme, points, confidence[here], boxes, scores, ids, reduced=one.reduced)
+                Faces(one.name, self.scheme, points, confidence[here], found, scores, ids, reduced=one.reduced)
             )
             start = here.stop
         return results

@@ -118,12 +118,12 @@ class Tracker:
         """Follow each detected face that is not followed yet."""
         self._look_at = self._frame + _LOOK_EVERY
         detected = self._predictor.detector(frame)
-        boxes = self._predictor.map_boxes(detected.boxes)
+        boxes = self._predictor.map_boxes(detected)
         # The box alone tells most of them apart, before the network has looked.
         new = [i for i, box in enumerate(boxes) if not _is_among(box.reshape(2, 2), self._shown(), 0.3)]
         if not new:
             return
-        found = self._predictor.locate_boxes(frame, boxes[new])
+        found = self._predictor.locate_boxes(frame, boxes[new], detected.turns[new])
         for score, landmarks, confidence in zip(detected.scores[new], *found, strict=True):
             if not self._is_face(landmarks, confidence, frame) or _is_among(landmarks, self._shown(), 0.5):
                 continue
