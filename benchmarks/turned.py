@@ -1,6 +1,6 @@
 """Faces turned by any angle: how many are found and right, and what the search for lost faces adds.
 
-    python benchmarks/turned.py --data 300w [--angles 24] [--faces 120] [--detector yuface] [--boxes true]
+    python benchmarks/turned.py --data 300w [--angles 24] [--faces 120] [--detector mtcnn] [--boxes true]
 
 Every picture is turned about its middle, its edges carried on where it shows nothing, and looked at without and with
 the search for faces that both looks have lost. A face is right where its NME is below 10 %, by the scheme's usual

@@ -33,7 +33,7 @@ sys.meta_path[:] = [Only()]
 """
 # What the extra `predict` brings, and what that needs.
 PREDICT = (
-    "onnxruntime,flatbuffers,google,cv2,PIL,threadpoolctl,yuface,jsonargparse,typeshed_client,docstring_parser,typing_extensions,packaging,yaml,_yaml,"
+    "onnxruntime,flatbuffers,google,cv2,PIL,jsonargparse,typeshed_client,docstring_parser,typing_extensions,packaging,yaml,_yaml,"
     "rich,pygments,markdown_it,mdurl"
 )
 PREDICTING = """

@@ -360,7 +360,7 @@ def test_predict_refuses_what_does_not_fit(
     assert f"--model {model}" in fails("predict", model, images[0])
     assert f"--model {model.parent}" in fails("predict", model.parent, images[0])
     assert "did you mean default" in fails("predict", images[0], "--model", "defualt")
-    assert "give one of auto, blazeface, yuface, mtcnn" in fails("predict", images[0], "--detector", "yunet")
+    assert "give one of auto, blazeface, mtcnn" in fails("predict", images[0], "--detector", "yunet")
     assert "did you mean --output" in fails("predict", images[0], "--otput", "x")
     assert "no such file" in fails("predict", tmp_path / "nowhere.jpg")
     assert "cannot be written" in fails(

@@ -37,7 +37,7 @@ def test_onnx_and_weights_of_the_default_agree() -> None:
     assert model.locate_crops(crops)[1] == pytest.approx(confidence, abs=1e-2)
     assert np.isfinite(confidence).all()
     assert (model.scheme, model.crop, model.box_maps) == (network.scheme, network.crop, network.box_maps)
-    assert "yuface" in model.box_maps
+    assert "blazeface" in model.box_maps
     assert "mtcnn" in model.box_maps
 
 

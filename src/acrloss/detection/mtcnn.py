@@ -1,4 +1,4 @@
-"""The face detector MTCNN: slower than yuface, and for every machine.
+"""The face detector MTCNN: slower than BlazeFace, and known to networks that were trained before it.
 
 Three networks in a cascade: P-Net slides over an image pyramid and proposes, R-Net and O-Net look at what is proposed
 again, larger each time (Zhang, Zhang, Li & Qiao, "Joint Face Detection and Alignment Using Multitask Cascaded

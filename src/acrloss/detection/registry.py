@@ -10,7 +10,6 @@ from acrloss.detection.detector import DetectorKind
 
 DETECTORS = (
     "blazeface",
-    "yuface",
     "mtcnn",
 )
 
