@@ -66,6 +66,7 @@ def test_the_run_folder_tells_the_whole_story(finished: Path) -> None:
     assert f"NME {whole['nme']:.2f} %" in (finished / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_resumes_to_the_same_weights(
     sign: signal.Signals, finished: Path, faces_300w: Path, tmp_path: Path
@@ -73,12 +74,15 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     run = tmp_path / "run"
     process = start("train", "--data", faces_300w, "--output", run, *TINY)
     deadline = time.monotonic() + 200
-    while not (run / "last.ckpt").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, sign)
-    output = process.communicate(timeout=60)[0]
+    try:
+        while not (run / "last.ckpt").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, sign)
+        output = process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
     assert process.returncode != 0, output
     assert len((run / "metrics.csv").read_text().splitlines()) < 6, "it was done before it could be interrupted"
     if sign == signal.SIGINT:
@@ -139,6 +143,7 @@ def test_bad_data_is_one_line(tmp_path: Path, fails: Callable[..., str]) -> None
     assert "a.jpg" in fails("train", "--data", bad, *run)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bad_faces_are_left_out_with_a_count(
     faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,11 @@
 """Where the curves of a training go besides its folder: TensorBoard, CSV, Weights & Biases, MLflow."""
 
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
@@ -8,6 +13,31 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from acrloss.errors import DataError
 
 LoggerName = Literal["tensorboard", "csv", "wandb", "mlflow"]
+
+
+class _TensorBoard(TensorBoardLogger):
+    """Interrupted while it hands a line to its thread, it may not wake it, and closing it then takes two minutes."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        with _interrupted_afterwards():
+            super().log_metrics(metrics, step)
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Ctrl-C waits for the end of what is done here; other threads than the main one never get it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    came: list[FrameType | None] = []
+    signal.signal(signal.SIGINT, lambda _, frame: came.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            handler(signal.SIGINT, came[0])
 
 
 def create_logger(name: LoggerName, folder: Path) -> Logger:
@@ -22,7 +52,7 @@ def create_logger(name: LoggerName, folder: Path) -> Logger:
         DataError: the logger is unknown, or its package is not installed.
     """
     arguments: dict[str, tuple[type[Any], dict[str, Any]]] = {
-        "tensorboard": (TensorBoardLogger, {"save_dir": folder, "name": None, "version": "log"}),
+        "tensorboard": (_TensorBoard, {"save_dir": folder, "name": None, "version": "log"}),
         "csv": (CSVLogger, {"save_dir": folder, "name": None, "version": "csv"}),
         "wandb": (WandbLogger, {"save_dir": folder, "name": folder.name, "project": "acrloss"}),
         "mlflow": (
