@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from acrloss.commands.main import main
 from acrloss.formats.pts import write_pts
+from acrloss.images.encode import encode_png
 
 # Official 300-W folder -> number of faces in it.
 FOLDERS = {"afw": 4, "helen/trainset": 6, "helen/testset": 3, "lfpw/trainset": 4, "lfpw/testset": 3, "ibug": 4}
@@ -110,6 +111,14 @@ def faces_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
             split = "train" if person < 5 else "val" if person == 5 else "test"
             rows.writerow([f"{i}.jpg", f"person{person}", split, *landmarks.round(3).ravel()])
     return root / "annotations.csv"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made but not drawn, for tests of what else there is: drawing takes as long as a small training."""
+    blank = encode_png(np.zeros((2, 2, 3), np.uint8))
+    for name in ("to_png", "to_jpeg"):
+        monkeypatch.setattr(f"acrloss.figures.style.{name}", lambda figure: blank)
 
 
 @pytest.fixture

@@ -125,6 +125,7 @@ def test_lengths_that_are_missing_are_counted_and_the_box_scores_them(
     assert ratio == pytest.approx([(60 * 80) ** 0.5 / 100] * 4, rel=1e-4)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_faces_that_the_run_was_trained_on_are_marked(
     data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert "--output" in shown or " dest " in shown or name == "models"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_evaluate_scores_the_test_faces(
     model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +74,7 @@ def test_evaluate_refuses_what_does_not_fit(
     assert "cofw29" in message
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_evaluate_scores_predictions_without_a_network(
     model: Path, faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Callable[..., str]
 ) -> None:
@@ -136,6 +138,7 @@ def test_augment_draws_a_row_for_each_face(faces_300w: Path, tmp_path: Path) -> 
     assert tall.shape[0] > tall.shape[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_explore_ends_with_its_page(faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explore", "--data", str(faces_300w), "--output", str(tmp_path)]) == 0
     page = Path(capsys.readouterr().out.rstrip().splitlines()[-1].removeprefix("results: "))

@@ -89,6 +89,7 @@ def test_frame_is_the_square_landmark_box(tmp_path: Path) -> None:
     assert np.allclose(before[:, 0] * after[:, 1], before[:, 1] * after[:, 0])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_unreadable_picture_is_passed_over_for_the_next(tmp_path: Path) -> None:
     annotations = annotated(tmp_path / "data", broken=(0, 1, 2, 3, 4, 5, 6))
     explore(annotations, tmp_path / "out", faces=4)
@@ -98,6 +99,7 @@ def test_an_unreadable_picture_is_passed_over_for_the_next(tmp_path: Path) -> No
     assert all("face" in reason for reason in facts["passed_over"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_no_picture_at_all_leaves_the_other_figures(tmp_path: Path) -> None:
     annotations = annotated(tmp_path / "data", broken=tuple(range(12)))
     explore(annotations, tmp_path / "out", faces=2)
@@ -114,6 +116,7 @@ def test_more_faces_asked_for_than_there_are(tmp_path: Path) -> None:
     assert facts["rank"] == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_faces_with_missing_landmarks_are_counted(tmp_path: Path) -> None:
     whole = annotated(tmp_path / "data", count=6)
     points = whole.landmarks.copy()

@@ -24,6 +24,7 @@ from acrloss.errors import DataError
 from acrloss.formats import read_annotations
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.training.config import ModelConfig, OptimConfig, TrainConfig
+from acrloss.training.fit import fit
 from acrloss.training.run import Run, train
 
 TINY = TrainConfig(
@@ -103,6 +104,7 @@ def test_a_run_shows_itself(made: Run) -> None:
     assert "&lt;b&gt;" in run._repr_html_()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_python_trained_the_program_goes_on_with(made: Run, faces_csv: Path, tmp_path: Path) -> None:
     moved = copy_of(made, tmp_path / "moved")
     config = yaml.safe_load((moved / "config.yaml").read_text())
@@ -114,6 +116,7 @@ def test_what_python_trained_the_program_goes_on_with(made: Run, faces_csv: Path
     assert (moved / "last.safetensors").read_bytes() == (made.folder / "last.safetensors").read_bytes()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_options_of_an_older_version_are_the_defaults(made: Run, faces_csv: Path, tmp_path: Path) -> None:
     folder = copy_of(made, tmp_path / "old")
     config = yaml.safe_load((folder / "config.yaml").read_text())
@@ -124,6 +127,7 @@ def test_options_of_an_older_version_are_the_defaults(made: Run, faces_csv: Path
         train(faces_csv, replace(TINY, model=replace(TINY.model, frozen_epochs=1)), folder, resume=True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_finished_run_is_extended_and_not_shortened(made: Run, faces_csv: Path, tmp_path: Path) -> None:
     folder = copy_of(made, tmp_path / "longer")
     longer = train(faces_csv, replace(TINY, epochs=4), folder, resume=True, detectors=())
@@ -137,6 +141,7 @@ def test_a_finished_run_is_extended_and_not_shortened(made: Run, faces_csv: Path
         train(faces_csv, TINY, folder, resume=True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_data_is_refused_when_a_run_goes_on(made: Run, faces_csv: Path, tmp_path: Path) -> None:
     folder = copy_of(made, tmp_path / "run")
     faces = read_annotations(faces_csv)
@@ -188,6 +193,7 @@ def test_one_training_a_folder(faces_csv: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_callbacks_loggers_and_metrics_are_handed_in(faces_csv: Path, tmp_path: Path) -> None:
     watch = Watch()
     run = train(
@@ -218,6 +224,7 @@ def test_an_unknown_or_missing_logger_is_one_line(
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_early_stopping_waits_for_its_epochs(faces_csv: Path, tmp_path: Path) -> None:
     # Nothing is learned, so the first epoch is the best and two more are waited for.
     still = OptimConfig(learning_rate=1e-30, ema_decay=0, weight_decay=0)
@@ -240,7 +247,7 @@ def test_a_frozen_backbone_stays_as_it_is(faces_csv: Path, tmp_path: Path) -> No
     optim = replace(TINY.optim, ema_decay=0)
     for name, frozen, epochs in (("all", -1, 2), ("one", 1, 2), ("none", 0, 2), ("short", -1, 1)):
         config = replace(TINY, optim=optim, epochs=epochs, model=replace(TINY.model, frozen_epochs=frozen))
-        train(faces_csv, config, tmp_path / name, detectors=())
+        fit(read_annotations(faces_csv), config, tmp_path / name)
     # Frozen throughout, runs of one and of two epochs differ in the head alone, batch statistics included.
     assert changed("all", "short") == {"head"}
     assert "backbone" in changed("all", "one")
@@ -269,6 +276,7 @@ def test_a_refused_option_leaves_no_folder(faces_csv: Path, tmp_path: Path) -> N
     assert (tmp_path / "mine" / "letter.txt").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_checkpoints_need_no_folder_for_temporary_files(
     faces_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +288,7 @@ def test_checkpoints_need_no_folder_for_temporary_files(
     assert sorted(path.name for path in (tmp_path / "run").glob("last.*")) == ["last.ckpt", "last.safetensors"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_a_killed_run_left_is_cleaned(made: Run, faces_csv: Path, tmp_path: Path) -> None:
     folder = copy_of(made, tmp_path / "run")
     (folder / ".last.ckpt.a1b2c3d4").write_bytes(b"half")
