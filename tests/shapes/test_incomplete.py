@@ -121,3 +121,18 @@ def test_files_keep_how_many_were_estimated(tmp_path: Path) -> None:
     model = ShapeModel.fit(with_gaps(drawn(30)[0], 0.1))
     assert ShapeModel.load(model.save(tmp_path / "model.safetensors")).num_completed == 30
     assert model.merge(model).num_completed == 60
+
+
+def test_what_has_no_variation_is_refused_in_one_line() -> None:
+    faces = np.random.default_rng(0).random((2, 5, 2))
+    faces[0, :3] = faces[1, 3:] = np.nan
+    # Each landmark in one face only; and differences whose squares are nothing, or more than a number can hold.
+    with pytest.raises(ValueError, match="the 2 faces are all the same: there is no variation"):
+        ShapeModel.fit(faces)
+    faces = np.random.default_rng(0).normal(size=(10, 5, 2))
+    for gaps in (False, True):
+        some = np.where((np.arange(10)[:, None] % 5 == np.arange(5)) & gaps, np.nan, 1.0)[..., None]
+        with pytest.raises(ValueError, match="all the same"):
+            ShapeModel.fit(1e-170 * faces * some)
+        with pytest.raises(ValueError, match="beyond what float64 holds"):
+            ShapeModel.fit(1e160 * faces * some)

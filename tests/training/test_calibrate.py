@@ -131,6 +131,31 @@ def constant(faces: Annotations, mean: np.ndarray) -> LandmarkNet:
     return network
 
 
+def test_a_network_that_sees_nothing_is_given_its_mean_error(faces_300w: Path) -> None:
+    # As after a training in which all its features died: every picture gives the same.
+    faces = read_annotations(faces_300w)
+    network = create_model("test_efficientnet", get_scheme("ibug68"), CropSpec(size=32), pretrained="none")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    fit_confidence(network, faces, faces, Augmentation())
+    assert network.spread is not None
+    assert not network.spread.weight.any()
+    looks = LandmarkDataset(faces, network.crop)
+    seen = see(network, [looks[i] for i in range(len(faces))])
+    expected = (seen.summary @ network.spread.weight.double().T + network.spread.bias.double()).exp()
+    assert expected.isfinite().all()
+    assert 0.3 < float(expected.detach().mean() / seen.errors.mean()) < 3
+
+
+def test_ridge_without_anything_to_tell_from_gives_the_mean() -> None:
+    y = torch.tensor([[1.0, torch.nan], [3.0, 4.0]], dtype=torch.float64)
+    for x in (torch.zeros(2, 3, dtype=torch.float64), torch.full((2, 3), 7.0, dtype=torch.float64)):
+        weight, bias = ridge(x, y)
+        assert weight.tolist() == [[0, 0, 0], [0, 0, 0]]
+        assert bias.tolist() == [2, 4]
+
+
 def test_what_is_found_is_laid_back_into_each_face_s_picture(faces_300w: Path) -> None:
     """With augmentation too (here of no strength)."""
     faces = read_annotations(faces_300w)

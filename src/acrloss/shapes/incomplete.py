@@ -51,8 +51,11 @@ def estimate_moments(faces: Tensor) -> Estimate:
     # The first guess knows each coordinate alone.
     deviation = torch.where(missing, 0.0, faces - mean)
     covariance = torch.diag(deviation.square().sum(dim=0) / (~missing).sum(dim=0))
+    scatter = covariance * len(faces)
     groups = [(rows, missing[rows].nonzero()[:, 1].view(len(rows), -1)) for rows in _by_count(missing)]
     for _ in range(_ROUNDS):
+        if not covariance.diagonal().max() > 0:
+            break  # nothing varies among what is known, and nothing can be told from it
         filled = torch.where(missing, mean, faces)
         noise = _NOISE * covariance.diagonal().mean() * torch.eye(len(mean), dtype=faces.dtype)
         precision = torch.linalg.inv(covariance + noise)

@@ -180,6 +180,8 @@ class ShapeModel:
         cls, moments: _Moments, num_landmarks: int, num_skipped: int, num_completed: int = 0
     ) -> ShapeModel:
         size = len(moments.mean)
+        if not bool(moments.scatter.isfinite().all()):
+            raise ValueError("landmarks: their squares are beyond what float64 holds; use a smaller unit")
         ascending, vectors = torch.linalg.eigh(moments.scatter / (moments.num_faces - 1))
         eigenvalues, components = ascending.flip(0), vectors.flip(1)
         eps = torch.finfo(torch.float64).eps

@@ -107,7 +107,11 @@ def ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     mean_x, mean_y = x.mean(dim=0), y.mean(dim=0)
     x = x - mean_x
     gram = x.T @ x / len(x)
-    gram += _PENALTY * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    variance = gram.diagonal().mean()
+    if not variance > 0:
+        # A network that gives the same for every picture, as one whose features died in training, tells nothing.
+        return torch.zeros(y.shape[1], x.shape[1], dtype=x.dtype), mean_y
+    gram += _PENALTY * variance * torch.eye(len(gram), dtype=gram.dtype)
     weight = torch.linalg.solve(gram, x.T @ (y - mean_y) / len(x)).T
     return weight, mean_y - weight @ mean_x
 
