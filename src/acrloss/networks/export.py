@@ -29,6 +29,7 @@ from acrloss.images import read_image
 from acrloss.networks.description import FORMAT
 from acrloss.networks.landmark_net import LandmarkNet
 from acrloss.networks.onnx_model import LAYOUTS, OnnxModel, as_input
+from acrloss.networks.openvino_package import import_openvino
 
 Crops = NDArray[np.uint8]
 
@@ -245,8 +246,7 @@ def _torchscript(network: LandmarkNet, file: Path, form: Form) -> Callable[[Crop
 
 
 def _openvino(network: LandmarkNet, file: Path, form: Form) -> Callable[[Crops], Float]:
-    import openvino
-
+    openvino: Any = import_openvino()
     example = form.example(network.crop.size)
     shape = [form.batch or -1, *example.shape[1:]]
     model = openvino.convert_model(_FromCrops(network, form).eval(), example_input=example, input=shape)
