@@ -205,55 +205,92 @@ def test_wrong_content_is_explained(tmp_path: Path) -> None:
         write_report(tmp_path / "file", CONTENT)
 
 
-def shot(page: Path, width: int, scheme: int = 1, anchor: str = "") -> NDArray[np.uint8]:
-    """What a browser shows of the page's first 1400 px; scheme 0 is dark."""
+Views = dict[tuple[str, int], NDArray[np.uint8]]
+HEIGHT = 1400
+COLUMNS = 14
+TABLE = ("t", ["run", *(f"figure {i}" for i in range(COLUMNS))], [["a", *["1.00"] * COLUMNS]] * 4)
+BARE = replace(CONTENT, figures=[], highlights=[])
+PAGES = {
+    "page": CONTENT,
+    "full": FULL,
+    "long": replace(BARE, tables=[TABLE]),
+    "short": replace(BARE, tables=[(TABLE[0], TABLE[1][:3], [row[:3] for row in TABLE[2]])]),
+}
+# What is looked at, and in windows of which widths.
+LIGHT = [
+    *(("page", 1200), ("page", 500), ("full", 1200), ("full", 500), ("full#picture-1-1", 1200)),
+    *(("full#picture-1-1", 500), ("long", 500), ("short", 500)),
+]
+DARK = [("page", 1200)]
+
+
+def shots(folder: Path, views: list[tuple[str, int]], scheme: int) -> Views:
+    """What a browser shows of pages' first 1400 px, each in a window of its own width; scheme 0 is dark.
+
+    The windows are frames side by side, for starting the browser takes longer than all that it shows.
+    """
     browser = shutil.which("chromium")
     if browser is None:
         pytest.skip("no chromium on this machine to render the page with")
-    file = page.with_suffix(".png")
+    frames = []
+    for view, width in views:
+        name, _, anchor = view.partition("#")
+        address = f"{(folder / name / 'report.html').as_uri()}#{anchor}"
+        shown = f'src="{address}" width="{width}" height="{HEIGHT}" style="border: 0; float: left"'
+        frames.append(f"<iframe {shown}></iframe>")
+    page, file, whole = folder / "frames.html", folder / "frames.png", sum(width for _, width in views)
+    page.write_text(f'<body style="margin: 0; width: {whole}px">{"".join(frames)}')
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     flags += "--disable-component-update --disable-sync --hide-scrollbars"
-    command = [browser, *flags.split(), f"--user-data-dir={page.parent / 'profile'}", f"--window-size={width},1400"]
-    command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={file}", page.as_uri() + anchor]
+    command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", f"--window-size={whole},{HEIGHT}"]
+    command += [f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={file}", page.as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     assert image is not None
-    assert image.shape == (1400, width, 3)
-    return np.asarray(image, dtype=np.uint8)
+    assert image.shape == (HEIGHT, whole, 3)
+    parts = np.split(np.asarray(image, dtype=np.uint8), np.cumsum([width for _, width in views])[:-1], axis=1)
+    return dict(zip(views, parts, strict=True))
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages")
+    for name, content in PAGES.items():
+        write_report(folder / name, content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def light(pages: Path) -> Views:
+    return shots(pages, LIGHT, 1)
 
 
 @pytest.mark.parametrize("width", [1200, 500])
-def test_a_picture_is_enlarged_by_its_link_alone(tmp_path: Path, width: int) -> None:
-    page = write_report(tmp_path, FULL)
-    image = shot(page, width, anchor="#picture-1-1").astype(int)
+def test_a_picture_is_enlarged_by_its_link_alone(light: Views, width: int) -> None:
+    image = light["full#picture-1-1", width].astype(int)
     red = (image[..., 2] > 200) & (image[..., 1] < 60)
     # It fills the window as far as a square can, and everything else is behind it.
-    assert red.sum() > 0.8 * min(0.96 * width, 0.86 * 1400) ** 2
+    assert red.sum() > 0.8 * min(0.96 * width, 0.86 * HEIGHT) ** 2
     rows, columns = np.nonzero(red)
     assert abs(columns.mean() - width / 2) < 5
     assert abs(rows.mean() - 700) < 40
     assert np.median(image[:40]) < 60
-    small = shot(page, width).astype(int)
+    small = light["full", width].astype(int)
     assert (((small[..., 2] > 200) & (small[..., 1] < 60)).sum()) < 0.1 * red.sum()
 
 
-def test_a_table_that_goes_on_has_a_shadow_where_it_does(tmp_path: Path) -> None:
-    columns = 14
-    table = ("t", ["run", *(f"figure {i}" for i in range(columns))], [["a", *["1.00"] * columns]] * 4)
-    content = replace(CONTENT, figures=[], highlights=[])
-    wide = shot(write_report(tmp_path / "wide", replace(content, tables=[table])), 500)
-    short = (table[0], table[1][:3], [row[:3] for row in table[2]])
-    narrow = shot(write_report(tmp_path / "narrow", replace(content, tables=[short])), 500)
+def test_a_table_that_goes_on_has_a_shadow_where_it_does(light: Views) -> None:
+    images = [light[name, 500] for name in ("long", "short")]
     # Between the last figure that is seen and the edge of the card, over the rows of the table.
-    edge = [image[330:440, 474:484].astype(float).mean() for image in (wide, narrow)]
-    left = [image[330:440, 20:24].astype(float).mean() for image in (wide, narrow)]
+    edge = [image[330:440, 474:484].astype(float).mean() for image in images]
+    left = [image[330:440, 20:24].astype(float).mean() for image in images]
     assert edge[0] < edge[1] - 15
     assert left[0] == pytest.approx(left[1], abs=3)
 
 
 @pytest.mark.parametrize(("name", "width", "scheme"), [("desktop", 1200, 1), ("phone", 500, 1), ("dark", 1200, 0)])
-def test_a_browser_shows_the_page(tmp_path: Path, name: str, width: int, scheme: int) -> None:
-    image = shot(write_report(tmp_path, CONTENT), width, scheme)
+def test_a_browser_shows_the_page(pages: Path, light: Views, name: str, width: int, scheme: int) -> None:
+    image = (light if scheme else shots(pages, DARK, scheme))["page", width]
     level = image.mean(axis=2)
     assert level.std() > 10, "the page is not blank"
     background = float(np.median(level))

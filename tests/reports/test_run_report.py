@@ -122,6 +122,7 @@ ONE = Scheme("one", 1, (0,))
 BOXES = np.tile([0.0, 0, 9, 9], (LISTED + 3, 1))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_pictures_are_large_and_open_by_their_names(faces: Annotations, tmp_path: Path) -> None:
     page = write_run_report(tmp_path, shifted(faces), command="x").read_text()
     assert "<h2>Worst faces: prediction blue, annotation yellow</h2>" in page
@@ -138,6 +139,7 @@ def test_pictures_are_large_and_open_by_their_names(faces: Annotations, tmp_path
     assert cv2.imread(str(tmp_path / "figures" / "worst_faces.jpg")) is not None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_validation_is_loud_on_the_page(faces: Annotations, tmp_path: Path) -> None:
     page = write_run_report(tmp_path, shifted(faces, role="validation"), command="x").read_text()
     assert '<p class="warning" role="alert">VALIDATION, NOT TEST: these faces chose the epoch' in page
@@ -146,6 +148,7 @@ def test_validation_is_loud_on_the_page(faces: Annotations, tmp_path: Path) -> N
     assert 'class="warning"' not in write_run_report(tmp_path, shifted(faces), command="x").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_link_to_the_data_check_where_there_is_one(
     faces: Annotations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
