@@ -1,4 +1,4 @@
-"""The pages of docs/extend/, each done word for word in a copy of the package and tried in one process."""
+"""The pages of docs/extend/, done word for word: with a copy of the package, in a process of its own."""
 
 import os
 import re
@@ -30,11 +30,15 @@ def copy_package(folder: Path, *more: str) -> Path:
     return package
 
 
+def replaced(text: str, old: str, new: str) -> str:
+    """`text` with `new` in the place of `old`, which stands there once."""
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
 def replace(file: Path, old: str, new: str) -> None:
     """Put `new` in the place of `old`, which stands in `file` once."""
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    file.write_text(text.replace(old, new), encoding="utf-8")
+    file.write_text(replaced(file.read_text(encoding="utf-8"), old, new), encoding="utf-8")
 
 
 def run_in(folder: Path, program: str) -> str:

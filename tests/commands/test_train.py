@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +40,10 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
 def finished(faces_300w: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    process = start("train", "--data", faces_300w, "--output", run, *TINY)
-    output = process.communicate(timeout=240)[0]
-    assert process.returncode == 0, output
-    assert output.rstrip().splitlines()[-1] == f"results: {run / 'report.html'}"
-    assert "epoch 5/5" in output
+    with redirect_stdout(StringIO()) as said, redirect_stderr(said):
+        assert main(["train", "--data", str(faces_300w), "--output", str(run), *TINY]) == 0
+    assert said.getvalue().rstrip().splitlines()[-1] == f"results: {run / 'report.html'}"
+    assert "epoch 5/5" in said.getvalue()
     return run
 
 
