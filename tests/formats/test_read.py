@@ -47,6 +47,26 @@ def test_missing_empty_and_unknown_sources(tmp_path: Path) -> None:
         read_annotations("a\0b")
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_photographs_of_12_bits_in_16_are_said(suffix: str, tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(0, 4096, 64).astype(np.uint16)[:60], (60, 1))
+    for i in range(30):
+        add_face(tmp_path, f"{i}", suffix=suffix)
+        cv2.imwrite(str(tmp_path / f"{i}{suffix}"), ramp)
+    faces = read_annotations(tmp_path)
+    # A few of them are looked at.
+    assert [(note.kind, note.reason) for note in faces.notes] == [("guessed", "image of 12 bits in 16")] * 5
+    assert str(faces.notes[0]).endswith(
+        "its 16-bit values end below 4096 and are read as 12 bits, as are others like it"
+    )
+    assert read_image(faces.images[7])[0, :, 0].tolist() == [value >> 4 for value in range(0, 3840, 64)]
+    with pytest.raises(DataError, match="guessed: 5 × image of 12 bits in 16"):
+        read_annotations(tmp_path, strict=True)
+    for i in range(30):
+        cv2.imwrite(str(tmp_path / f"{i}{suffix}"), ramp * 16)
+    assert read_annotations(tmp_path, strict=True).notes == ()
+
+
 def test_format_is_recognised_or_asked_for(tmp_path: Path) -> None:
     add_face(tmp_path, "a")
     assert len(read_annotations(tmp_path)) == 1

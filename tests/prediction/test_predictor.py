@@ -434,11 +434,26 @@ def test_every_mode_of_pil_gives_the_same_face() -> None:
             as_rgb(PIL.fromarray(bad))
 
 
-def test_a_file_of_12_bits_in_16_is_named(tmp_path: Path) -> None:
-    dark = (paint((200, 150), 100)[0].astype(np.uint16) * 16)[..., ::-1]
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_file_of_12_bits_in_16_is_read_as_its_array(suffix: str, tmp_path: Path) -> None:
+    image = paint((200, 150), 100)[0]
+    path = tmp_path / f"a.{suffix}"
+    cv2.imwrite(str(path), (image.astype(np.uint16) * 16)[..., ::-1])
+    with pytest.warns(UserWarning, match="16-bit images in .* end below 4096 and are read as 12 bits; scale them"):
+        np.testing.assert_array_equal(as_rgb(path), image)
+    with pytest.warns(UserWarning, match="values end at 4080 and are read as 12 bits"):
+        np.testing.assert_array_equal(as_rgb(image.astype(np.uint16) * 16), image)
+
+
+def test_almost_black_images_are_named(tmp_path: Path) -> None:
+    dark = paint((200, 150), 100)[0] // 17
     cv2.imwrite(str(tmp_path / "a.png"), dark)
     with pytest.warns(UserWarning, match=r"a\.png is almost black .*brightest value is 15 of 255.*12 bits"):
-        as_rgb(tmp_path / "a.png")
+        assert as_rgb(tmp_path / "a.png").max() == 15
+    # PIL drops the lower bits of colours of 16 when it opens them.
+    cv2.imwrite(str(tmp_path / "b.png"), dark.astype(np.uint16) * 257)
+    with pytest.warns(UserWarning, match="the image is almost black .* or give the file's name"):
+        assert as_rgb(PIL.open(tmp_path / "b.png")).max() == 15
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from acrloss.formats.fields.splits import split_meant
 from acrloss.formats.sentinels import drop_sentinels
 from acrloss.formats.stated_size import fit_stated_size
 from acrloss.images import NO_IMAGE, image_size
+from acrloss.images.header import is_deep
+from acrloss.images.read import read_with_depth
 from acrloss.notes import Note, left_out
 from acrloss.schemes import Scheme, generic_scheme, get_scheme, scheme_names
 from acrloss.schemes.lookup import SCHEME_FILE
@@ -30,6 +32,8 @@ _MAX_FACES_PER_IMAGE = 1000
 # Two faces of one picture whose landmark boxes overlap by more are one face that was annotated twice.
 _SAME_FACE_OVERLAP = 0.5
 _ENOUGH_FOR_FLIP_CHECK = 2000
+# Of so many images at most the headers are looked at for values of 16 bits, and of so many the values.
+_HEADERS_FOR_DEPTH, _IMAGES_FOR_DEPTH = 20, 5
 
 
 def collect(
@@ -82,6 +86,7 @@ def collect(
         except DataError as error:
             # Not refused: a set of profiles only has no symmetric face to judge by.
             warnings.warn(f"acrloss: {source}: {error}", stacklevel=3)
+    _note_depth([face.image for face in kept], notes)
     nowhere = (np.nan, np.nan, np.nan, np.nan)
     return Annotations.create(
         [face.image for face in kept],
@@ -145,6 +150,20 @@ def _size_or_fault(image: str) -> tuple[int, int] | str | None:
         return image_size(image)
     except DataError as error:
         return str(error)
+
+
+def _note_depth(images: list[str], notes: list[Note]) -> None:
+    """Say where photographs of fewer bits lie in files of 16, by a few of them: how many bits they are is guessed."""
+    unique = list(dict.fromkeys(images))
+    deep = [image for image in unique[:: 1 + len(unique) // _HEADERS_FOR_DEPTH] if is_deep(image)]
+    for image in deep[:_IMAGES_FOR_DEPTH]:
+        try:
+            _, bits = read_with_depth(image)
+        except DataError:
+            continue  # said when all of it is read
+        if 0 < bits < 16:
+            what = f"its 16-bit values end below {1 << bits} and are read as {bits} bits, as are others like it"
+            notes.append(Note("guessed", f"image of {bits} bits in 16", image, what))
 
 
 def _fault(face: Face, scheme: Scheme, size: tuple[int, int] | str | None) -> Note | None:

@@ -22,6 +22,8 @@ HEADER_BYTES = 8192
 
 # Other types are recognised by Pillow; its many rarer plug-ins stay closed to unknown files.
 _FORMATS = ("PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
+# Those whose values may be of 16 bits.
+DEEP = ("PNG", "TIFF", "PPM")
 # Since Pillow 11.3; one that does not know a format takes its name for a mistake.
 _AVIF = ("AVIF",) if importlib.util.find_spec("PIL.AvifImagePlugin") else ()
 
@@ -131,6 +133,23 @@ def _parse_other(reference: str) -> Header:
         raise DataError(f"{reference}: more than {MAX_PIXELS} pixels; shrink it") from None
     except Exception as error:  # Pillow's parsers raise whatever damaged bytes lead to
         raise DataError(f"{reference}: not an image that can be read; replace the file") from error
+
+
+def is_deep(reference: str) -> bool:
+    """Whether the values of an image file have 16 bits, by its header; False where there is none to be read."""
+    from PIL import Image
+
+    if "://" in reference:
+        return False
+    try:
+        with Image.open(reference, formats=DEEP) as image:
+            if image.format == "TIFF":
+                return max(image.tag_v2.get(258, (8,))) > 8  # type: ignore[attr-defined]
+            arguments = image.tile[0].args
+            rawmode, *more = (arguments,) if isinstance(arguments, str) else arguments
+            return ";16" in str(rawmode) or (image.format == "PPM" and more != [] and int(more[0]) > 255)
+    except Exception:  # Pillow's parsers raise whatever damaged bytes lead to
+        return False
 
 
 def refuse_truncated(reference: str, data: bytes, header: Header) -> None:

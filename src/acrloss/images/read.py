@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from acrloss.errors import DataError
 from acrloss.images import cofw
+from acrloss.images.depth import bits_filled, eight_bits
 from acrloss.images.header import (
+    DEEP,
     HEADER_BYTES,
     MAX_BYTES,
     MAX_PIXELS,
@@ -35,7 +37,8 @@ _SYNTHETIC = "synthetic://"
 def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
     """The image as (height, width, 3) RGB uint8, upright (EXIF orientation applied).
 
-    Grey, palette, RGBA (alpha dropped) and 16-bit images are converted.
+    Grey, palette, RGBA (alpha dropped) and 16-bit images are converted; of 16 bits those that are filled count
+    (`acrloss.images.depth`), so that 12-bit photographs are not black.
 
     Args:
         reference: a file's path, "synthetic://seed/index", or "cofw://PATH#IsTr/index" (see
@@ -49,15 +52,20 @@ def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
             are annotations only.
         ValueError: another `reduce`.
     """
+    return read_with_depth(reference, reduce)[0]
+
+
+def read_with_depth(reference: str, reduce: int = 1) -> tuple[NDArray[np.uint8], int]:
+    """The image as of `read_image`, and the bits that its 16-bit values fill: 8, 10, 12, 14 or 16; of others 0."""
     if reduce not in _REDUCED:
         raise ValueError(f"reduce must be 1, 2, 4 or 8, got {reduce!r}")
     if reference.startswith(_SYNTHETIC):
         # Only here: the renderer is large, and photographs do without.
         from acrloss.synthetic import render_reference
 
-        return _shrink(render_reference(reference), reduce)
+        return _shrink(render_reference(reference), reduce), 0
     if reference.startswith(cofw.REFERENCE):
-        return _shrink(cofw.read_image(reference), reduce)
+        return _shrink(cofw.read_image(reference), reduce), 0
     data = read_bytes(reference, MAX_BYTES)
     header = parse_header(reference, data, reduce)
     if header is None:
@@ -67,16 +75,26 @@ def read_image(reference: str, reduce: int = 1) -> NDArray[np.uint8]:
     if reduce > 1 and not early:
         parse_header(reference, data)  # all of it is decoded, and may be too large for that
     flags = (_REDUCED[reduce] if early else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.format in DEEP:
+        flags |= cv2.IMREAD_ANYDEPTH
     try:
         decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error as error:
         raise DataError(f"{reference}: cannot decode the image ({error.err}); replace the file") from error
     scale = reduce if early else 1
     if decoded is None or decoded.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
-        raise DataError(f"{reference}: cannot decode the image, it is damaged; replace the file")
+        # OpenCV does not tell a TIFF that is damaged from one of floats.
+        remedy = "replace the file" + (", or save it with 8 or 16 bits" if header.format == "TIFF" else "")
+        raise DataError(f"{reference}: cannot decode the image, it is damaged; {remedy}")
+    bits = 0
+    if decoded.dtype == np.uint16:
+        bits = bits_filled(decoded)
+        decoded = eight_bits(decoded, bits)
+    elif decoded.dtype != np.uint8:
+        raise DataError(f"{reference}: its values are {decoded.dtype}; save it with 8 or 16 bits")
     image: NDArray[np.uint8] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
     image = _upright(image, header.orientation)
-    return image if early else _shrink(image, reduce)
+    return image if early else _shrink(image, reduce), bits
 
 
 def needed_reduction(reference: str) -> int:

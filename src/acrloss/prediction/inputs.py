@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from acrloss.arrays import Float, Image
 from acrloss.errors import DataError
-from acrloss.images import IMAGE_SUFFIXES, read_image
-from acrloss.images.read import needed_reduction
+from acrloss.images import IMAGE_SUFFIXES
+from acrloss.images.depth import bits_filled, eight_bits
+from acrloss.images.read import needed_reduction, read_with_depth
 from acrloss.prediction.passed_over import REMEDIES, PassedOver, by_kind
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ VIDEO_SUFFIXES = frozenset(
         *(".wmv", ".flv", ".3gp", ".ogv"),
     }
 )
+
+_SCALE = "scale them if they are not"
 
 _STREAMS = ("http://", "https://", "rtsp://", "rtsps://", "rtmp://", "udp://", "srt://")
 
@@ -65,6 +68,9 @@ def as_rgb(image: Any) -> Image:
         from PIL import ImageOps
 
         image = _from_pil(ImageOps.exif_transpose(image))
+        if image.dtype == np.uint8 and 0 < image.max() < 16:
+            # PIL keeps the upper eight bits of colours of 16, whatever the file fills.
+            _warn(f"the image {_almost_black(image)}, or give the file's name")
     array = np.asarray(image)
     if array.ndim == 2:
         array = array[..., None]
@@ -73,7 +79,10 @@ def as_rgb(image: Any) -> Image:
     # Alpha is no brightness.
     array = array[..., :3]
     if array.dtype == np.uint16:
-        array = _eight_bits(array)
+        bits = bits_filled(array)
+        if bits < 16:
+            _warn(f"the image's uint16 values end at {array.max()} and are read as {bits} bits; {_SCALE}")
+        array = eight_bits(array, bits)
     elif np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
             raise ValueError("an image of floats has values from 0 to 1; divide it by 255, or give uint8")
@@ -93,14 +102,17 @@ def read_pixels(path: str | Path) -> tuple[Image, int]:
     """
     try:
         reduced = needed_reduction(str(path))
-        pixels = read_image(str(path), reduced)
+        pixels, bits = read_with_depth(str(path), reduced)
     except DataError as error:
         remedy = REMEDIES.get(Path(path).suffix.lower())
         if remedy is None or not Path(path).is_file():
             raise
         raise DataError(f"{path}: {remedy}") from error
-    if 0 < pixels.max() < 16:
-        _warn(f"{path} is almost black (its brightest value is {pixels.max()} of 255); if it holds 12 bits, scale them")
+    if 0 < bits < 16 and pixels.any():
+        # Of the folder, not of each of thousands of images.
+        _warn(f"16-bit images in {Path(path).parent} end below {1 << bits} and are read as {bits} bits; {_SCALE}")
+    elif 0 < pixels.max() < 16:
+        _warn(f"{path} {_almost_black(pixels)}")
     return pixels, reduced
 
 
@@ -222,12 +234,8 @@ def _from_pil(image: PIL.Image.Image) -> NDArray[Any]:
     return np.asarray(image.convert("RGB"))
 
 
-def _eight_bits(array: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """16-bit values as 8-bit ones, by as many bits as the brightest needs: many cameras fill 10 or 12."""
-    bits = next(bits for bits in (8, 10, 12, 14, 16) if array.max() < 1 << bits)
-    if bits < 16:
-        _warn(f"the image's uint16 values end at {array.max()} and are read as {bits} bits; scale them if they are not")
-    return np.asarray(array >> (bits - 8))
+def _almost_black(pixels: NDArray[Any]) -> str:
+    return f"is almost black (its brightest value is {pixels.max()} of 255); if it holds 12 bits, scale them"
 
 
 def _warn(message: str) -> None:
