@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ def pytest_configure() -> None:
     """One thread for each test process and its children: threads on tiny networks cost more than they save."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
+    # Programs started in the background of a shell ignore Ctrl-C, and so would those that tests start and stop.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def arc(count: int, centre: tuple[float, float], radii: tuple[float, float], turns: tuple[float, float]) -> Any:

@@ -56,20 +56,22 @@ def run(parsed: Any) -> int:
     except OSError as error:
         raise DataError(f"cannot make {folder}: {error.strerror}; choose a folder you can write to") from error
     notes.print(f"{len(study.runs)} runs, {len(results)} of them done already")
-    failed = []
+    wrongs = {}
     # Terminated, it stops its runs as it does at Ctrl-C; else they would go on without it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     jobs = values.jobs or os.cpu_count() or 1
     try:
         for run, wrong in progress(train_all(waiting, jobs), "training", len(waiting)):
             if wrong:
-                failed.append(f"{run.title}: {wrong}")
-                notes.print(f"failed: {failed[-1]}", style="yellow", markup=False, soft_wrap=True)
+                wrongs[run] = f"{run.title}: {wrong}"
+                notes.print(f"failed: {wrongs[run]}", style="yellow", markup=False, soft_wrap=True)
             else:
                 notes.print(f"done: {run.title}", markup=False, soft_wrap=True)
     except KeyboardInterrupt:
         notes.print("stopped; the same command goes on where its runs were")
         raise
+    # In the study's order, whichever ended first: the same report each time.
+    failed = [wrongs[run] for run in study.runs if run in wrongs]
     results |= trained_here(study, results)
     if not results:
         raise DataError("every run failed; the lines above say why")
