@@ -123,18 +123,49 @@ def test_faces_with_missing_landmarks_are_counted(tmp_path: Path) -> None:
     points[2, 3] = np.nan
     explore(Annotations.create(whole.images, points, SQUARE), tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "explore.json").read_text())
-    assert (facts["faces"], facts["faces_fitted"], facts["faces_with_missing_landmarks"]) == (6, 5, 1)
+    # Fewer than a face has coordinates are complete: all take part, as in training.
+    counts = [facts[f"faces{name}"] for name in ("", "_fitted", "_with_missing_landmarks", "_completed")]
+    assert counts == [6, 6, 1, 1]
+    whole = annotated(tmp_path / "data", count=15)
+    points = whole.landmarks.copy()
+    points[2, 3] = np.nan
+    explore(Annotations.create(whole.images, points, SQUARE), tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "explore.json").read_text())
+    counts = [facts[f"faces{name}"] for name in ("", "_fitted", "_with_missing_landmarks", "_completed")]
+    assert counts == [15, 14, 1, 0]
     assert str(tmp_path / "data" / "face 2.png") not in facts["pictured"]
+
+
+def test_no_face_is_complete(tmp_path: Path) -> None:
+    whole = annotated(tmp_path / "data", count=14)
+    points = whole.landmarks.copy()
+    points[np.arange(14), np.arange(14) % 6] = np.nan
+    annotations = Annotations.create(whole.images, points, SQUARE)
+    page = explore(annotations, tmp_path / "out", faces=3)
+    facts = json.loads((tmp_path / "out" / "explore.json").read_text())
+    model = ShapeModel.fit(square_frame(annotations))
+    assert model.num_completed == facts["faces_completed"] == facts["faces_fitted"] == 14
+    assert np.allclose(facts["eigenvalues"], model.eigenvalues.numpy())
+    # Distances are of what is there; worked out here for the first share.
+    k = facts["modes"]["variance"][0]
+    framed = square_frame(annotations)
+    away = np.linalg.norm(np.asarray(model.smooth(framed, k)) - framed, axis=-1)
+    assert facts["mean_residual"]["variance"][0] == pytest.approx(away[np.isfinite(away)].mean())
+    assert len(facts["pictured"]) == 3
+    assert "14, 14 of them in the fit, with what they lack estimated" in page.read_text(encoding="utf-8")
 
 
 def test_too_few_faces_and_bad_folders_are_one_line_errors(tmp_path: Path) -> None:
     one = annotated(tmp_path / "data", count=1)
-    with pytest.raises(DataError, match="1 of 1 faces have all landmarks") as caught:
+    with pytest.raises(DataError, match=r"a shape model needs at least 2 .* got 1 .*; give more objects") as caught:
         explore(one, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
         explore(annotated(tmp_path / "data", count=4), tmp_path / "file")
+    same = annotated(tmp_path / "data", count=4)
+    with pytest.raises(DataError, match="all the same: there is no variation"):
+        explore(Annotations.create(same.images, landmarks(1).repeat(4, axis=0), SQUARE), tmp_path / "out")
     with pytest.raises(ValueError, match="faces >= 1"):
         explore(one, tmp_path / "out", faces=0)

@@ -164,11 +164,13 @@ def smooth_faces(
     """Smooth-Face S_k of one face at each share and by both rules, over the real face.
 
     Args:
-        face: (M, 2) in the model's frame, complete; distances are given in % of the longer side of its box.
+        face: (M, 2) in the model's frame, NaN where a landmark is missing; distances are of the others, in % of the
+            longer side of their box.
     """
     real = checked_face(face, scheme)
-    side = np.ptp(real, axis=0).max()
-    height = 1.9 * _aspect(real) + 0.7
+    known = np.isfinite(real).all(axis=1)
+    side = np.ptp(real[known], axis=0).max()
+    height = 1.9 * _aspect(real[known]) + 0.7
     figure = new_figure(2.1 * (len(shares) + 1) + 1.1, 2 * height + 0.3)
     axes = figure.subplots(2, len(shares) + 1, sharex=True, sharey=True)
     for row, (rule, colour, _, text) in enumerate(_RULES):
@@ -181,7 +183,7 @@ def smooth_faces(
             ax = axes[row, column]
             modes = model.modes(share, rule=rule)
             smooth = np.asarray(model.smooth(real[None], modes))[0]
-            away = 100 * np.linalg.norm(smooth - real, axis=1).mean() / side
+            away = 100 * np.linalg.norm(smooth - real, axis=1)[known].mean() / side
             draw_outline(ax, real, scheme, "#b4bac4", 2.6)
             draw_outline(ax, smooth, scheme, colour, 1.5)
             style_face_axes(ax, f"{100 * share:g} %" if row == 0 else "")

@@ -50,7 +50,8 @@ def explore(
     image cannot be read is passed over for the next.
 
     Args:
-        annotations: the faces; those with missing landmarks are left out of the fit.
+        annotations: the faces. As in training, those with missing landmarks are left out where enough are complete, and
+            take part where they are not (`ShapeModel.fit`).
         output: folder, made if needed.
         schedule: its shares are the ones shown; default the paper's 80, 85, 90, 95 and 97 %.
         faces: how many faces are pictured.
@@ -60,29 +61,30 @@ def explore(
         The path of explore.html.
 
     Raises:
-        ValueError: `faces` below 1, or faces without any variation.
-        DataError: fewer than two faces without missing landmarks, or the folder cannot be written.
+        ValueError: `faces` below 1.
+        DataError: the faces make no shape model, or the folder cannot be written.
     """
     if faces < 1:
         raise ValueError(f"explore: expected faces >= 1, got {faces}")
     output = Path(output)
     framed = square_frame(annotations)
-    complete = np.isfinite(framed).all(axis=(1, 2))
-    usable, known = annotations.select(complete), framed[complete]
-    if len(usable) < 2:
-        raise DataError(
-            f"{annotations.source or 'the data'}: {len(usable)} of {len(annotations)} faces have all "
-            "landmarks, a shape model needs at least 2; give more faces"
-        )
+    missing = np.isnan(framed).any(axis=2)
+    try:
+        model = ShapeModel.fit(framed)
+    except ValueError as error:
+        source, called = annotations.source or "the data", annotations.scheme.called
+        raise DataError(f"{source}: {error}; give more {called}s") from error
+    # What was fitted is what is shown.
+    fitted = ~missing.all(axis=1) if model.num_completed else ~missing.any(axis=1)
+    usable, known = annotations.select(fitted), framed[fitted]
     stages = (schedule or ModeSchedule()).stages
     shares = list(dict.fromkeys(share for _, share in stages))
 
-    model = ShapeModel.fit(known)
     modes = {rule: [model.modes(share, rule=rule) for share in shares] for rule in RULES}
     variance = np.cumsum(model.eigenvalues.numpy()) / float(model.eigenvalues.sum())
     residuals = {k: _residuals(model, known, k) for k in {*modes["count"], *modes["variance"]}}
 
-    hardness = residuals[modes["variance"][0]].mean(axis=1)
+    hardness = np.nanmean(residuals[modes["variance"][0]], axis=1)
     chosen, passed_over = _readable(usable, hardness, faces)
     middle = known[np.argsort(hardness)[len(known) // 2]]
 
@@ -102,8 +104,9 @@ def explore(
         "scheme": annotations.scheme.name,
         "frame": FRAME,
         "faces": len(annotations),
-        "faces_fitted": len(usable),
-        "faces_with_missing_landmarks": len(annotations) - len(usable),
+        "faces_fitted": model.num_faces,
+        "faces_with_missing_landmarks": int(missing.any(axis=1).sum()),
+        "faces_completed": model.num_completed,
         "faces_skipped_by_the_reader": len(annotations.skipped),
         "coordinates": len(model.mean),
         "rank": len(model.eigenvalues),
@@ -111,7 +114,7 @@ def explore(
         "from_epoch": [next(epoch for epoch, stage in stages if stage == share) for share in shares],
         "modes": modes,
         "variance_explained": {rule: [float(variance[k - 1]) for k in modes[rule]] for rule in RULES},
-        "mean_residual": {rule: [float(residuals[k].mean()) for k in modes[rule]] for rule in RULES},
+        "mean_residual": {rule: [float(np.nanmean(residuals[k])) for k in modes[rule]] for rule in RULES},
         "eigenvalues": model.eigenvalues.tolist(),
         "cumulative_variance": variance.tolist(),
         "mean_face": model.mean.reshape(-1, 2).tolist(),
@@ -124,14 +127,15 @@ def explore(
 
 
 def _residuals(model: ShapeModel, framed: Float, modes: int) -> Float:
-    """(N, M) distance of each landmark from its Smooth-Face, in the frame's unit."""
+    """(N, M) distance of each landmark from its Smooth-Face, in the frame's unit; NaN where it is missing."""
     return np.asarray(np.linalg.norm(model.smooth(framed, modes) - framed, axis=-1))
 
 
 def _difficulties(model: ShapeModel, framed: Float, modes: int) -> dict[str, Float]:
-    """Name to (N, M) Φ: of x, of y and per landmark."""
-    single = model.difficulty(framed, modes, per="coordinate")
-    both = model.difficulty(framed, modes, per="landmark")
+    """Name to (N, M) Φ: of x, of y and per landmark; NaN where a landmark is missing."""
+    gaps = np.where(np.isnan(framed), np.nan, 0.0)
+    single = model.difficulty(framed, modes, per="coordinate") + gaps
+    both = model.difficulty(framed, modes, per="landmark") + gaps
     return {"Φ of x": single[..., 0], "Φ of y": single[..., 1], "Φ per landmark": both[..., 0]}
 
 
@@ -164,7 +168,7 @@ def _drawings(
     scheme, mean_face = annotations.scheme, model.mean.reshape(-1, 2).numpy()
     first, counted, explained = _percent(shares[0]), modes["count"][0], modes["variance"][0]
     mean_difficulty = {
-        f"{name}, {rule}, k = {modes[rule][0]}": phi.mean(axis=0)
+        f"{name}, {rule}, k = {modes[rule][0]}": np.nanmean(phi, axis=0)
         for rule in RULES
         for name, phi in _difficulties(model, framed, modes[rule][0]).items()
     }
@@ -294,6 +298,9 @@ def _photographs(
 def _page(annotations: Annotations, facts: dict[str, Any], figures: list[tuple[str, bytes]]) -> ReportContent:
     shares, modes, size = facts["shares"], facts["modes"], facts["coordinates"]
     called = annotations.scheme.called
+    fate = "left out of the fit"
+    if completed := facts["faces_completed"]:
+        fate = f"{completed} of them in the fit, with what they lack estimated: too few are complete"
     header = ["share", "from epoch"]
     rows = [[_percent(share), f"{epoch}"] for share, epoch in zip(shares, facts["from_epoch"], strict=True)]
     for rule in RULES:
@@ -306,7 +313,7 @@ def _page(annotations: Annotations, facts: dict[str, Any], figures: list[tuple[s
             "Data and frame",
             (
                 f"{annotations.summary()}\nframe: {FRAME}\n"
-                f"{called}s left out of the fit for missing landmarks: {facts['faces_with_missing_landmarks']}"
+                f"{called}s with missing landmarks: {facts['faces_with_missing_landmarks']}, {fate}"
             ),
         ),
         (f"{called.capitalize()}s pictured", "\n".join(facts["pictured"]) or "none: no image could be read"),
