@@ -5,6 +5,7 @@ import html
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import yaml
 
 from acrloss.commands.command_line import command_line
 from acrloss.commands.main import main
-from acrloss.crops.crop import CropSpec
+from acrloss.crops.crop import CropSpec, normalized_landmarks
+from acrloss.formats import read_annotations
 from acrloss.formats.pts import write_pts
 from acrloss.networks.landmark_net import create_model
 from acrloss.schemes import Scheme
+from acrloss.shapes.shape_model import ShapeModel
 
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 AEROFOIL = Scheme("aerofoil4", 4, (0, 1, 2, 3), interocular=(0, 3), regions={"nose": (0, 1)}, noun="aerofoil")
@@ -55,6 +58,24 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def evaluation_in(folder: Path) -> Any:
     return json.loads((folder / "evaluation.json").read_text())
+
+
+def test_a_network_worse_than_the_mean_shape_is_said(
+    data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    faces = read_annotations(data, scheme=AEROFOIL)
+    ShapeModel.fit(normalized_landmarks(faces, CropSpec(size=32))).save(folder / "shape_model.safetensors")
+    for chosen, said in (("train", "WORSE THAN THE MEAN AEROFOIL, which looks at no picture: NME "), ("test", "")):
+        out = tmp_path / chosen
+        assert main(["evaluate", str(folder), "--data", str(data), "--split", chosen, "--output", str(out)]) == 0
+        shown = capsys.readouterr().err
+        page = html.unescape((out / "report.html").read_text(encoding="utf-8"))
+        # All landmarks in the middle of the crop are far off for twelve, and for three.
+        assert said in shown
+        assert said in page
+        assert "THE MEAN AEROFOIL" in shown
 
 
 def test_the_model_knows_its_scheme_and_the_command_makes_it_again(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from acrloss.annotations import Annotations
 from acrloss.crops.crop import CropSpec
 from acrloss.errors import DataError
-from acrloss.evaluation.scores import THRESHOLDS, evaluate
+from acrloss.evaluation.scores import THRESHOLDS, Evaluation, evaluate
 from acrloss.formats import read_annotations
 from acrloss.networks.landmark_net import LandmarkNet, create_model
 from acrloss.prediction.annotated import predict_annotated, predict_mean_face
@@ -220,6 +220,35 @@ def test_where_no_face_has_the_usual_length_the_next_one_headlines() -> None:
     landmarks[:, 36] = np.nan
     holed = evaluate(Annotations.create(["a", "b", "c"], landmarks, IBUG), landmarks + 1)
     assert (holed.normalizer, holed.score.faces) == ("box_diagonal", 3)
+
+
+def test_a_network_that_is_no_better_than_the_mean_face_is_said() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.array([[[0.0, 0.0], [100.0, 0.0], [10.0, 30.0]]]) + rng.normal(0, 1, (40, 3, 2))
+    scheme = Scheme("wing", 3, (0, 1, 2), interocular=(0, 1), noun="aerofoil")
+    faces = Annotations.create(list(map(str, range(40))), truth, scheme)
+
+    def off_by(pixels: Float) -> Evaluation:
+        return evaluate(faces, truth + np.stack([pixels, 0 * pixels], axis=-1)[:, None])
+
+    mean = off_by(np.full(40, 5.0))
+    assert warning(off_by(np.full(40, 4.0) + rng.normal(0, 0.5, 40)), baseline=mean) == []
+    (worse,) = warning(off_by(np.full(40, 7.0)), baseline=mean)
+    nmes = off_by(np.full(40, 7.0)).score.nme, mean.score.nme
+    assert worse.startswith("WORSE THAN THE MEAN AEROFOIL, which looks at no picture: ")
+    assert f"NME {nmes[0]:.2f} %, that of the mean aerofoil {nmes[1]:.2f} %, difference +" in worse
+    # As often better as worse, by as much.
+    level = np.where(np.arange(40) % 2, 4.0, 6.0)
+    (line,) = warning(off_by(level), baseline=mean)
+    assert line.startswith("NOT TOLD APART FROM THE MEAN AEROFOIL")
+    assert warning(mean, baseline=mean)[0].startswith("NOT TOLD APART")
+    # One face tells nothing; a lost one is the worst.
+    one = faces.select(np.arange(40) == 0)
+    assert "NOT TOLD APART" in warning(evaluate(one, one.landmarks), baseline=evaluate(one, one.landmarks + 3))[0]
+    lost = truth.copy()
+    lost[0] = np.inf
+    assert "WORSE THAN" in warning(evaluate(faces, lost), baseline=mean)[0]
+    assert warning(off_by(np.full(40, 7.0))) == []
 
 
 def test_objects_are_not_called_faces() -> None:

@@ -92,6 +92,11 @@ def test_a_run_is_set_against_its_mean_face_and_can_be_made_again(faces_csv: Pat
     assert run.evaluation.role == "test"
     faces = read_annotations(faces_csv).split("test")
     # By hand: the mean shape in crop units, in the square around the landmarks that the crop is.
+    # Two epochs teach nothing, and that is said.
+    assert run.report is not None
+    page = html.unescape(run.report.read_text(encoding="utf-8"))
+    assert [line for line in run.notes if "THE MEAN FACE, which looks at no picture" in line]
+    assert all(line in page for line in run.notes if "THE MEAN FACE" in line)
     mean = ShapeModel.load(run.folder / "shape_model.safetensors").mean.reshape(-1, 2).numpy()
     boxes = faces.landmark_boxes()
     side = TINY.crop.enlargement * (boxes[:, 2:] - boxes[:, :2]).max(axis=1)[:, None, None]

@@ -88,7 +88,7 @@ def run(parsed: Any) -> None:
         print_table(*occlusion_table(evaluation))
     if evaluation.annotations.scheme.regions:
         print_table(*region_table(evaluation))
-    for line in warning(evaluation):
+    for line in warning(evaluation, baseline=baseline):
         notes.print(line, style="yellow", soft_wrap=True)
     list_notes(evaluation.annotations, Path(values.output or folder))
     results_in(report)

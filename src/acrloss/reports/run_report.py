@@ -93,7 +93,7 @@ def write_run_report(
     content = ReportContent(
         title=title or f"acrloss run {folder.resolve().name}",
         headline=f"NME {score.nme:.2f} % of the {name} on {number}" if score.faces else "nothing could be scored",
-        warnings=warning(evaluation),
+        warnings=warning(evaluation, baseline=baseline),
         summary="; ".join([faces.summary(), *evaluation.remarks]),
         highlights=[
             (f"{score.nme:.2f} %", f"NME, {name}"),

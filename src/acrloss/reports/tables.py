@@ -132,11 +132,17 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names) if len(names) < 4 else f"{len(names)} others"
 
 
-def warning(*evaluations: Evaluation) -> list[str]:
-    """What must be known before a figure is quoted: faces that training has seen, and faces that are not scored."""
+def warning(*evaluations: Evaluation, baseline: Evaluation | None = None) -> list[str]:
+    """What must be known before a figure is quoted: a network that is no better than the mean shape, faces that
+    training has seen, and faces that are not scored.
+
+    Args:
+        evaluations: of predictors on the same faces.
+        baseline: the mean shape on these faces; the first predictor is compared with it.
+    """
     first = evaluations[0]
     scheme = first.annotations.scheme
-    lines = []
+    lines = [] if baseline is None else _against_the_mean(first, baseline)
     roles = {evaluation.role for evaluation in evaluations}
     if "training" in roles:
         lines.append(
@@ -155,6 +161,26 @@ def warning(*evaluations: Evaluation) -> list[str]:
         title = normalizer_title(others[0].normalizer, scheme)
         lines[-1] += f"; the {title} scores {others[0].faces:,} (--normalizer {others[0].normalizer})"
     return lines
+
+
+def _against_the_mean(evaluation: Evaluation, baseline: Evaluation) -> list[str]:
+    """Says so where a network is worse than the mean shape, or not told apart from it."""
+    difference, ends = nme_difference(evaluation, baseline)
+    called = evaluation.annotations.scheme.called
+    if ends[1] < 0:
+        return []
+    shown = f"NME {_number(evaluation.score.nme)} %, that of the mean {called} {_number(baseline.score.nme)} %"
+    if not np.isnan(difference):
+        shown += f", difference {_with_interval(difference, ends, '+.2f')}"
+    if ends[0] > 0 or (np.isinf(evaluation.score.nme) and np.isfinite(baseline.score.nme)):
+        return [
+            f"WORSE THAN THE MEAN {called.upper()}, which looks at no picture: {shown}; look at the learning curves "
+            "and the pictures, lower --optim.learning_rate, or train longer"
+        ]
+    return [
+        f"NOT TOLD APART FROM THE MEAN {called.upper()}, which looks at no picture: {shown}; train longer, or on more "
+        f"{called}s"
+    ]
 
 
 def official_note(score: Scores) -> str:

@@ -243,7 +243,7 @@ def train(
             ),
         )
         evaluation, baseline = _score(network, annotations, fitted, score, folder, progress)
-        notes += warning(evaluation) if evaluation is not None else []
+        notes += warning(evaluation, baseline=baseline) if evaluation is not None else []
     run = Run(folder, fitted.history, evaluation, tuple(notes), baseline)
     if evaluation is None:
         run = replace(run, notes=(*run.notes, "no test or validation faces: nothing to score"))
