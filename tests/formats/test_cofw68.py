@@ -42,6 +42,17 @@ def test_faces_in_the_order_of_their_numbers_without_images(tmp_path: Path) -> N
     np.testing.assert_allclose(read_annotations(tmp_path).boxes, faces.boxes)
 
 
+def test_a_bad_box_costs_no_face(tmp_path: Path) -> None:
+    root = benchmark(tmp_path, 1, 2)
+    write_mat5(root / "cofw68_test_bboxes.mat", bboxes=np.array([[11.0, 12, 0, 40], [20, 30, -10, 9]]))
+    faces = read_annotations(root)
+    np.testing.assert_array_equal(faces.boxes, [[np.nan] * 4, [9, 29, 19, 38]])
+    assert [note.line.replace(str(root), "") for note in faces.notes] == [
+        "ignored: /test_annotations/1_points.mat: a box of 0 x 40 is none",
+        "changed: /test_annotations/2_points.mat: the box's corners (19, 29) and (9, 38) are put in order",
+    ]
+
+
 def test_no_image_is_said_clearly(tmp_path: Path) -> None:
     faces = read_annotations(benchmark(tmp_path, 1))
     for read in (read_image, image_size):

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,6 @@ def test_another_scheme_may_be_given(tmp_path: Path) -> None:
         ({"landmarks": [[1, True], None, None]}, "must hold finite numbers, got True"),
         ({"landmarks": {}}, "'landmarks' must be a list of points"),
         ({"hidden": [3]}, r"'hidden' must be a list of landmarks, got \[3\]"),
-        ({"box": [5, 5, 1, 9]}, "a box needs x0 < x1"),
         ({"person": None}, "'person' must be a text, got None"),
         ({"subsets": "pose"}, "'subsets' must be a list of texts"),
         ({"image": "none.png"}, "no such image file"),
@@ -78,6 +78,31 @@ def test_a_bad_face_is_skipped_with_its_line(tmp_path: Path, change: dict[str, A
     assert message.startswith(f"{tmp_path / INDEX}:2: ")
     with pytest.raises(DataError, match=reason):
         read_annotations(write(tmp_path, FACE | change))
+
+
+@pytest.mark.parametrize(
+    ("box", "note", "read"),
+    [
+        ([5, 5, 5, 9], "ignored: .*a box of 0 x 4 is none", None),
+        ([0, 0, 0, 0], "ignored: .*a box of 0 x 0 is none", None),
+        ([1, 2, 3], r"ignored: .*a box has four numbers, got \[1, 2, 3\]", None),
+        ("none", "ignored: .*box", None),
+        ({"x": 1}, "ignored: .*box", None),
+        ([1, None, 3, 4], "ignored: .*box", None),
+        ([1, 1e999, 3, 4], "ignored: .*box", None),
+        ([50, 60, 1, 2], r"changed: .*corners \(50, 60\) and \(1, 2\) are put in order", [1, 2, 50, 60]),
+        ([], None, None),
+        (None, None, None),
+    ],
+)
+def test_a_bad_box_costs_no_face(box: Any, note: str | None, read: list[float] | None, tmp_path: Path) -> None:
+    faces = read_annotations(write(tmp_path, FACE | {"box": box}))
+    assert len(faces) == 1
+    assert faces.boxes[0].tolist() == (read or pytest.approx([np.nan] * 4, nan_ok=True))
+    assert len(faces.notes) == (note is not None)
+    if note is not None:
+        assert re.match(note, faces.notes[0].line)
+        assert faces.notes[0].where == f"{tmp_path / INDEX}:2"
 
 
 def test_a_folder_that_is_not_whole(tmp_path: Path) -> None:

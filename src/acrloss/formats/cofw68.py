@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from acrloss.errors import DataError
 from acrloss.formats.containers.mat5 import read_mat5, table_of
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import ordered_box
 from acrloss.formats.format import Format
 from acrloss.images import NO_IMAGE, cofw
 from acrloss.notes import Note
@@ -61,9 +62,9 @@ def read_faces(path: Path, notes: list[Note], *, images: str | Path | None = Non
             continue
         image = f"{NO_IMAGE}{file}" if images is None else f"{cofw.REFERENCE}{images}#IsT/{number}"
         box = None
-        if number <= len(boxes) and np.isfinite(boxes[number - 1]).all():
+        if number <= len(boxes):
             x, y, width, height = (float(value) for value in boxes[number - 1])
-            box = (x - 1, y - 1, x + width - 1, y + height - 1)
+            box = ordered_box([x - 1, y - 1, x + width - 1, y + height - 1], str(file), notes)
         yield Face(str(file), image, landmarks, visible=visible, box=box, split="test", official_faces=_OFFICIAL_FACES)
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from acrloss.errors import DataError
 from acrloss.files import regular_only
 from acrloss.formats.face import Face, unread
+from acrloss.formats.fields.face_box import ordered_box
 from acrloss.formats.format import Format
 from acrloss.notes import Note
 from acrloss.schemes import Scheme
@@ -70,7 +71,7 @@ def read_faces(path: Path, notes: list[Note]) -> Iterator[Face]:
         where = f"{file}:{number}"
         count += 1
         try:
-            yield _face(where, file.parent, _object(line), official_faces)
+            yield _face(where, file.parent, _object(line), official_faces, notes)
         except ValueError as error:
             notes.append(unread(where, error))
     if count != header.get("faces"):
@@ -120,7 +121,9 @@ def _object(line: bytes) -> dict[str, Any]:
     return values
 
 
-def _face(where: str, folder: Path, values: Mapping[str, Any], official_faces: Mapping[str, int]) -> Face:
+def _face(
+    where: str, folder: Path, values: Mapping[str, Any], official_faces: Mapping[str, int], notes: list[Note]
+) -> Face:
     image = values.get("image")
     if not isinstance(image, str) or not image or "\0" in image:
         raise ValueError(f"'image' must be a file's name, got {reprlib.repr(image)}")
@@ -133,21 +136,19 @@ def _face(where: str, folder: Path, values: Mapping[str, Any], official_faces: M
         raise ValueError(f"'hidden' must be a list of landmarks, got {reprlib.repr(hidden)}")
     visible: NDArray[np.bool_] = np.ones(len(points), np.bool_)
     visible[hidden] = False
-    box = values.get("box")
-    x0, y0, x1, y1 = (0.0, 0.0, 1.0, 1.0) if box is None else _numbers(box, 4, "box")
-    if not (x0 < x1 and y0 < y1):
-        raise ValueError(f"a box needs x0 < x1 and y0 < y1, got {reprlib.repr(box)}")
     subsets = values.get("subsets", [])
     if not isinstance(subsets, list) or not all(isinstance(tag, str) for tag in subsets):
         raise ValueError(f"'subsets' must be a list of texts, got {reprlib.repr(subsets)}")
+    box = values.get("box")
     return Face(
         where,
         str(folder / image),
         landmarks,
         visible=visible,
-        box=None if box is None else (x0, y0, x1, y1),
         person=_text(values, "person"),
         split=_text(values, "split"),
+        # Last: what is noted of it is noted of a face that is there.
+        box=None if box is None else ordered_box(box, where, notes),
         subsets=frozenset(subsets),
         official_faces=official_faces,
     )
