@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +20,9 @@ MAX_BYTES = 4 * MAX_PIXELS
 HEADER_BYTES = 8192
 
 # Other types are recognised by Pillow; its many rarer plug-ins stay closed to unknown files.
-_FORMATS = ("PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
+_FORMATS = ("PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF", "AVIF")
 # Those whose values may be of 16 bits.
 DEEP = ("PNG", "TIFF", "PPM")
-# Since Pillow 11.3; one that does not know a format takes its name for a mistake.
-_AVIF = ("AVIF",) if importlib.util.find_spec("PIL.AvifImagePlugin") else ()
 
 
 class Header(NamedTuple):
@@ -125,7 +122,7 @@ def _parse_other(reference: str) -> Header:
 
     try:
         # Lazy: this reads the header only.
-        with Image.open(reference, formats=_FORMATS + _AVIF) as image:
+        with Image.open(reference, formats=_FORMATS) as image:
             exif = image.info.get("exif", b"")
             orientation = _exif_orientation(exif.removeprefix(b"Exif\0\0")) if isinstance(exif, bytes) else 1
             return Header(image.width, image.height, orientation, str(image.format), 0)

@@ -7,6 +7,9 @@ grey and says nothing.
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +84,8 @@ def read_with_depth(reference: str, reduce: int = 1) -> tuple[NDArray[np.uint8],
         decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error as error:
         raise DataError(f"{reference}: cannot decode the image ({error.err}); replace the file") from error
+    if decoded is None and header.format == "AVIF":
+        decoded = _avif(data)
     scale = reduce if early else 1
     if decoded is None or decoded.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
         # OpenCV does not tell a TIFF that is damaged from one of floats.
@@ -95,6 +100,17 @@ def read_with_depth(reference: str, reduce: int = 1) -> tuple[NDArray[np.uint8],
     image: NDArray[np.uint8] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
     image = _upright(image, header.orientation)
     return image if early else _shrink(image, reduce), bits
+
+
+def _avif(data: bytes) -> NDArray[Any] | None:
+    """The BGR pixels of an AVIF, which OpenCV reads from 4.12 on; None where it is damaged."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("AVIF",)) as image:
+            return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+    except (OSError, ValueError, SyntaxError, RuntimeError):  # the last from its AVIF decoder
+        return None
 
 
 def needed_reduction(reference: str) -> int:

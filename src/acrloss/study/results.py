@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def keep_old_results(path: Path, runs: Iterable[Run]) -> Path | None:
     found = [(kept.get(run_key(item["data"], item["options"])), item["fingerprint"]) for item in items]
     if all(run is not None and run.is_on(fingerprint) for run, fingerprint in found):
         return None
-    made = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
+    made = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
     return path.rename(path.with_name(f"results-until-{made:%Y-%m-%d-%H%M%S}.json"))
 
 
