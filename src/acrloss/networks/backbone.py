@@ -1,8 +1,8 @@
 """Backbones by name, any of timm's, with ImageNet weights where they can be had, and what they make of a crop."""
 
-import copy
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,17 +85,19 @@ def backbone_features(backbone: nn.Module, images: Tensor, maps: bool) -> Featur
     return Features(pooled, (steps[0], last))
 
 
-def example_features(backbone: nn.Module, name: str, size: int, maps: bool) -> Features:
-    """What `backbone` makes of one crop: shapes without values, whatever the crop's size, at no cost.
+@lru_cache(maxsize=8)
+def example_features(name: str, size: int, maps: bool) -> Features:
+    """What the backbone `name` makes of one crop: shapes without values, whatever the crop's size, at no cost.
 
     Raises:
         DataError: it has no maps, and `maps` are wanted.
     """
-    shapes = copy.deepcopy(backbone).to("meta").eval()
-    with torch.no_grad():
-        images = torch.zeros(1, 3, size, size, device="meta")
+    # Kept, so they must be good for everybody, also where the first to ask wanted no gradients ever.
+    with torch.device("meta"), torch.inference_mode(False), torch.no_grad():
+        backbone = create_backbone(name, size).eval()
+        images = torch.zeros(1, 3, size, size)
         try:
-            return backbone_features(shapes, images, maps)
+            return backbone_features(backbone, images, maps)
         except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
             if not maps:
                 raise

@@ -96,7 +96,7 @@ class LandmarkNet(nn.Module):
         if self.mean_shape is not None:
             start[:, :2] = torch.as_tensor(self.mean_shape, dtype=torch.float32)
         self._needs_maps = kind.needs_maps
-        example = example_features(self.backbone, backbone, crop.size, kind.needs_maps)
+        example = example_features(backbone, crop.size, kind.needs_maps)
         self.head = kind(example, start)
         self.spread: nn.Linear | None = None
         if spread:
