@@ -168,42 +168,37 @@ def _figures(
 
 
 def _galleries(folder: Path, evaluation: Evaluation) -> list[Gallery]:
-    """The worst and the best faces, also as sheets in figures/."""
-    nme, called = evaluation.nme[evaluation.normalizer], evaluation.annotations.scheme.called
+    """The worst and the best faces, also as sheets in figures/; faces whose image cannot be read are passed over."""
+    nme, faces = evaluation.nme[evaluation.normalizer], evaluation.annotations
     order = np.argsort(nme)
     order = order[np.isfinite(nme[order])]
+    worst, best = order[::-1][:DRAWN_FACES].tolist(), order[:DRAWN_FACES].tolist()
+    # Of few faces, the best are among the worst.
+    drawn = {i: picture for i in {*worst, *best} if (picture := _face_picture(evaluation, i)) is not None}
+    encoded = {i: encode.encode_jpeg(picture, 82) for i, picture in drawn.items()}
     galleries = []
-    for title, stem, chosen in (
-        (f"Worst {called}s: prediction blue, annotation yellow", "worst_faces", order[::-1][:DRAWN_FACES]),
-        (f"Best {called}s: prediction blue, annotation yellow", "best_faces", order[:DRAWN_FACES]),
-    ):
-        pictures, captions = _face_pictures(evaluation, chosen.tolist())
-        if pictures:
-            write_atomic(folder / "figures" / f"{stem}.jpg", encode.encode_jpeg(draw.contact_sheet(pictures, captions)))
-            encoded = [encode.encode_jpeg(picture, 82) for picture in pictures]
-            galleries.append(Gallery(title, list(zip(captions, encoded, strict=True))))
+    for title, stem, chosen in (("Worst", "worst_faces", worst), ("Best", "best_faces", best)):
+        shown = [i for i in chosen if i in drawn]
+        if shown:
+            captions = [f"{nme[i]:.2f} %  {Path(faces.images[i]).name}" for i in shown]
+            sheet = draw.contact_sheet([drawn[i] for i in shown], captions)
+            write_atomic(folder / "figures" / f"{stem}.jpg", encode.encode_jpeg(sheet))
+            pictures = [(caption, encoded[i]) for caption, i in zip(captions, shown, strict=True)]
+            galleries.append(Gallery(f"{title} {faces.scheme.called}s: prediction blue, annotation yellow", pictures))
     return galleries
 
 
-def _face_pictures(evaluation: Evaluation, chosen: Sequence[int]) -> tuple[list[arrays.Image], list[str]]:
-    """Faces with prediction and annotation, and their captions; faces whose image cannot be read are passed over."""
-    pictures, captions = [], []
-    for i in chosen:
-        try:
-            image = read_image(evaluation.annotations.images[i])
-        except DataError:
-            continue
-        truth = evaluation.annotations.landmarks[i]
-        tile, matrix = draw.face_tile(image, truth, _TILE)
-        pictures.append(
-            draw.draw_landmarks(
-                tile,
-                apply_matrix(matrix, evaluation.predictions[i]),
-                evaluation.annotations.scheme,
-                reference=apply_matrix(matrix, truth),
-            )
-        )
-        captions.append(
-            f"{evaluation.nme[evaluation.normalizer][i]:.2f} %  {Path(evaluation.annotations.images[i]).name}"
-        )
-    return pictures, captions
+def _face_picture(evaluation: Evaluation, face: int) -> arrays.Image | None:
+    """A face with prediction and annotation; None where its image cannot be read."""
+    try:
+        image = read_image(evaluation.annotations.images[face])
+    except DataError:
+        return None
+    truth = evaluation.annotations.landmarks[face]
+    tile, matrix = draw.face_tile(image, truth, _TILE)
+    return draw.draw_landmarks(
+        tile,
+        apply_matrix(matrix, evaluation.predictions[face]),
+        evaluation.annotations.scheme,
+        reference=apply_matrix(matrix, truth),
+    )
