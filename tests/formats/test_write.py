@@ -16,6 +16,7 @@ from acrloss.annotations import Annotations
 from acrloss.errors import DataError
 from acrloss.formats import read_annotations, write_annotations
 from acrloss.formats.csv import write_faces as write_csv
+from acrloss.formats.csv_header import MISSING
 from acrloss.formats.fields.splits import split_meant
 from acrloss.formats.pts import image_folder, read_pts
 from acrloss.formats.registry import WRITERS
@@ -183,6 +184,8 @@ def test_round_trip_of_anything(
     # A face has an extent, and one landmark at most where "missing" is written by some.
     assume(np.ptp(marks, axis=1).max() > 1)
     assume((marks[..., 0] == marks[..., 1]).sum() < 2)
+    # Tables write what is missing as such words.
+    assume(name != "csv" or not {person.lower(), split.lower(), *map(str.lower, tags)} & (MISSING - {""}))
     image = tmp_path / "a.png"
     if not image.exists():
         cv2.imwrite(str(image), np.zeros((80, 80, 3), np.uint8))

@@ -38,6 +38,11 @@ def test_names_fit_into_every_file_system() -> None:
     assert names("a\x1b[31mb\n.jpg") == ["a_[31mb_"]
 
 
+def test_a_photograph_named_by_dots_has_a_name() -> None:
+    assert result_names([Path("..jpg"), Path("b/..jpg"), Path("a/...jpg")]) == [".", "b/.", "a/.."]
+    assert result_names([Path("A.jpg"), Path("..jpg"), Path("a.jpg")]) == ["A.jpg", ".", "a.jpg~2"]
+
+
 def test_further_faces_do_not_take_the_names_of_other_photographs() -> None:
     assert face_prefixes(["a", "b"]) == ["a_", "b_"]
     assert face_prefixes(["a", "a_2"]) == ["a__", "a_2_"]

@@ -27,7 +27,11 @@ def result_names(files: Sequence[Path]) -> list[str]:
     if _shared(names):
         whole = [Path(os.path.abspath(path)) for path in files]  # noqa: PTH100 (links stay as they are named)
         top = os.path.commonpath([path.parent for path in whole])
-        names = [path.with_suffix("").relative_to(top).as_posix() for path in whole]
+        # As text: the stem of "..jpg" is a dot, which a path would swallow.
+        folders = [path.parent.relative_to(top).as_posix() for path in whole]
+        names = [
+            path.stem if folder == "." else f"{folder}/{path.stem}" for folder, path in zip(folders, whole, strict=True)
+        ]
     shared = _shared(names)
     names = [name + path.suffix if folded(name) in shared else name for name, path in zip(names, files, strict=True)]
     taken: set[str] = set()
