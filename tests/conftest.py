@@ -126,6 +126,12 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def undetected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings learn no detector's boxes, for tests of what else they do: looking for faces takes as long as they."""
+    monkeypatch.setattr("acrloss.training.run.calibrated_detectors", list)
+
+
+@pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command that must fail with status 2 and one line on standard error, which it returns."""
 

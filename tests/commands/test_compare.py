@@ -55,22 +55,22 @@ class Here:
         raise AssertionError("it has ended")
 
 
-def train_here(monkeypatch: pytest.MonkeyPatch, processes: int = 0) -> list[str]:
-    """Train all but the first runs in this process; the list gets the specification of each."""
+@pytest.fixture
+def trained_here(monkeypatch: pytest.MonkeyPatch, undetected: None) -> list[str]:
+    """Trains all runs in this process; the list gets the specification of each."""
     specs: list[str] = []
 
-    def start(command: list[str], **options: Any) -> Any:
+    def start(command: list[str], **options: Any) -> Here:
         specs.append(command[3])
-        return (Here if len(specs) > processes else subprocess.Popen)(command, **options)
+        return Here(command, **options)
 
     monkeypatch.setattr(trainings, "subprocess", SimpleNamespace(Popen=start, STDOUT=subprocess.STDOUT))
     return specs
 
 
 def test_a_study_is_trained_once_and_reported(
-    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], trained_here: list[str]
 ) -> None:
-    started = train_here(monkeypatch, processes=1)
     (tmp_path / "s.yaml").write_text(STUDY.format(data=faces_300w))
     arguments = ["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out"), "--jobs", "2"]
     assert main(arguments) == 1, "some runs failed"
@@ -88,7 +88,7 @@ def test_a_study_is_trained_once_and_reported(
     # Each figure is that of the runs.
     runs = [folder for folder in (tmp_path / "out" / "runs").iterdir() if (folder / "done.json").is_file()]
     assert len(runs) == 4
-    assert len(started) == 6
+    assert len(trained_here) == 6
     nme = [json.loads((r / "train" / "evaluation.json").read_text())["scores"][0]["nme"] for r in runs]
     assert sum(nme) / 4 == pytest.approx(sum(float(mean) for _, mean, _ in rows) / 2, abs=0.01)
     times = {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
@@ -127,7 +127,7 @@ class OneEpoch(TrainingProgress):
 
 
 def test_terminated_it_stops_its_runs_and_goes_on_next_time(
-    faces_300w: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces_300w: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_here: list[str]
 ) -> None:
     study = STUDY.format(data=faces_300w).replace("epochs: 1", "epochs: 3000").split("  ACR")[0] + "seeds: [0]\n"
     (tmp_path / "s.yaml").write_text(study)
@@ -159,16 +159,16 @@ def test_terminated_it_stops_its_runs_and_goes_on_next_time(
     (tmp_path / "out").rename(tmp_path / "moved")
     metrics = next((tmp_path / "moved").glob("runs/*/train/metrics.csv"))
     monkeypatch.setattr(fit, "TrainingProgress", OneEpoch)
-    train_here(monkeypatch)
     assert main(["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "moved")]) == 0
     assert len(metrics.read_text().splitlines()) == before + 1
+    assert len(trained_here) == 1
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_without_faces_to_score_it_says_so(
-    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train_here(monkeypatch)
     study = STUDY.format(data=faces_300w).split("  ACR")[0].replace("epochs: 1", "epochs: 1\n  validation_share: 0")
     (tmp_path / "s.yaml").write_text(study + "seeds: [0]\nscore: val\n")
     assert main(["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out")]) == 2

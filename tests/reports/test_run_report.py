@@ -42,7 +42,9 @@ def facts(page: str) -> dict[str, str]:
     return {html.unescape(name): html.unescape(value) for name, value in cells}
 
 
-def test_a_run_tells_what_it_was_trained_and_scored_on(faces: Annotations, tmp_path: Path) -> None:
+def test_a_run_tells_what_it_was_trained_and_scored_on(
+    faces: Annotations, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     (tmp_path / "metrics.csv").write_text(EPOCHS)
     model = ShapeModel.fit(faces.landmarks)
     model.save(tmp_path / "shape_model.safetensors")
@@ -65,6 +67,7 @@ def test_a_run_tells_what_it_was_trained_and_scored_on(faces: Annotations, tmp_p
     assert "the mean face everywhere" in page
     assert "<pre>cd x\nacrloss y</pre>" in page
     assert 'href="faces.csv"' in page
+    request.getfixturevalue("undrawn")
     again = write_run_report(tmp_path / "evaluation", shifted(faces), command="x", run=tmp_path)
     assert facts(again.read_text())["trained on"] == "5,200 faces"
     # What the epochs were measured in does not change with what the page is given in.

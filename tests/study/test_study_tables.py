@@ -156,6 +156,7 @@ def report(
     return heading.text, (folder / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_headlines_say_no_more_than_the_intervals(tmp_path: Path) -> None:
     all_of_them, text = report(tmp_path, methods())
     assert all_of_them == (
@@ -170,6 +171,7 @@ def test_headlines_say_no_more_than_the_intervals(tmp_path: Path) -> None:
     assert alone == "300-W: far: NME 10.12 % of the inter-ocular distance, on 6 faces"
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("score", "role"), [("val", ""), ("test", "validation")])
 def test_validation_is_loud(score: str, role: str, tmp_path: Path) -> None:
     # A study that asks for test faces gets validation faces where the data has no others.

@@ -104,7 +104,7 @@ def test_a_run_shows_itself(made: Run) -> None:
     assert "&lt;b&gt;" in run._repr_html_()
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "undetected")
 def test_what_python_trained_the_program_goes_on_with(made: Run, faces_csv: Path, tmp_path: Path) -> None:
     moved = copy_of(made, tmp_path / "moved")
     config = yaml.safe_load((moved / "config.yaml").read_text())
@@ -254,6 +254,7 @@ def test_a_frozen_backbone_stays_as_it_is(faces_csv: Path, tmp_path: Path) -> No
     assert "backbone" in changed("one", "none")
 
 
+@pytest.mark.usefixtures("undetected")
 def test_a_diverged_run_says_so(faces_csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "--data", str(faces_csv), "--output", str(tmp_path / "run"), "--loss", "l2"]
     arguments += ["--model.backbone", "test_efficientnet", "--model.pretrained", "none", "--crop.size", "32"]

@@ -84,7 +84,7 @@ def test_how_predictions_were_matched_is_said_with_the_scores(faces_csv: Path, t
     assert "; 1 prediction is of others and not used" in report.read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "undetected")
 def test_a_run_is_set_against_its_mean_face_and_can_be_made_again(faces_csv: Path, tmp_path: Path) -> None:
     run = train(faces_csv, TINY, tmp_path / "first run", detectors=())
     assert run.evaluation is not None
