@@ -160,7 +160,7 @@ def test_a_fixed_batch_is_filled_up_and_a_network_without_confidence_says_so(tmp
     crops = sample_crops(SIZE, 6)
     landmarks, confidence = OnnxModel(tmp_path / "a.onnx").locate_crops(crops)
     assert landmarks == pytest.approx(plain.locate_crops(crops)[0], abs=1e-5)
-    assert landmarks.std(axis=0).min() > 1e-3, "every face has its own"
+    assert landmarks.std(axis=0).min() > 1e-4, "every face has its own"
     assert np.isnan(confidence).all()
     quantize(tmp_path / "a.onnx", tmp_path / "b.onnx", [crops])
     assert OnnxModel(tmp_path / "b.onnx").locate_crops(crops)[0].shape == (6, 29, 2)
