@@ -4,6 +4,8 @@
     python benchmarks/fuzz.py --count 2000 --seed 7
     python benchmarks/fuzz.py --only onnx --keep bad   # the files that were trouble, to look at
 
+Half of the JSON and YAML files stay such: values in them are null, of another kind, gone or renamed.
+
 A mutated file may be read, or be refused by one line (`DataError`). Trouble are other exceptions ("foreign"), more than
 five seconds of processor time or a minute by the clock ("hang"), more than 1 GiB above what the process had ("memory"),
 and the end of the process ("crash"). The exit status is 1 where there was any. Each file is read in a child process;
@@ -11,6 +13,8 @@ the same seed and number give the same bytes.
 """
 
 import argparse
+import copy
+import json
 import multiprocessing
 import os
 import random
@@ -26,6 +30,9 @@ import warnings
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -99,6 +106,12 @@ ODD = [
     ),
 ]
 
+# What stands in the place of a value of JSON or YAML.
+VALUES: tuple[Any, ...] = (
+    *(None, [], {}, "", 0, -1, 1.5, True, "x", "null", [None], {"a": None}, [[1]], {"a": {"b": [None]}}, 10**30),
+    *(float("nan"), float("inf"), "a.png", "\x00", "../x", [0] * 1000),
+)
+
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
     """`content` with one to four pieces removed, doubled, replaced, moved, cut off, or single bits changed."""
@@ -134,7 +147,47 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
 
 
 def mutated(target: Target, content: bytes, number: int, seed: int) -> bytes:
-    return mutate(content, random.Random(f"{seed}/{target.name}/{number}"))
+    rng = random.Random(f"{seed}/{target.name}/{number}")
+    structured = restructured(content, target.file.suffix.lower(), rng) if rng.random() < 0.5 else None
+    return mutate(content, rng) if structured is None else structured
+
+
+def restructured(content: bytes, suffix: str, rng: random.Random) -> bytes | None:
+    """`content` with one to three of its values another one or of another kind, their keys gone, or renamed; None for
+    files that are no JSON or YAML."""
+    lines = content.splitlines(keepends=True) if suffix == ".jsonl" else [content]
+    at = rng.randrange(len(lines)) if lines else 0
+    try:
+        if suffix in (".json", ".jsonl"):
+            values = json.loads(lines[at])
+        elif suffix in (".yaml", ".yml"):
+            values = yaml.safe_load(content)
+        else:
+            return None
+    except (ValueError, IndexError, yaml.YAMLError):
+        return None
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        values = _changed(values, rng)
+    text = json.dumps(values) if suffix != ".yaml" or rng.random() < 0.5 else yaml.safe_dump(values)
+    lines[at] = text.encode(errors="surrogatepass") + b"\n"
+    return b"".join(lines)
+
+
+def _changed(values: Any, rng: random.Random) -> Any:
+    """JSON values, changed at one place, which is somewhere within them more often than all of them."""
+    inside = list(values) if isinstance(values, dict) else list(range(len(values))) if isinstance(values, list) else []
+    if not inside or rng.random() < 0.15:
+        return copy.deepcopy(rng.choice((*VALUES, [values], {"a": values}, str(values))))
+    key = rng.choice(inside)
+    if isinstance(values, dict) and rng.random() < 0.15:
+        taken = values.pop(key)
+        if rng.random() < 0.5:
+            values[f"{key}s"] = taken
+    elif isinstance(values, list) and rng.random() < 0.15:
+        values.insert(key, copy.deepcopy(rng.choice((*VALUES, values[key]))))
+    else:
+        values[key] = _changed(values[key], rng)
+    return values
 
 
 def read_all(target: Target, content: bytes, numbers: range, seed: int, pipe: int) -> None:

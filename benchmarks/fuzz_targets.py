@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 
 import format_fakes as fakes
+from acrloss.commands.compare import check_options
 from acrloss.commands.main import main
 from acrloss.crops.crop import CropSpec
 from acrloss.evaluation.predictions import read_predictions
@@ -36,7 +37,7 @@ from acrloss.study.study_file import read_study
 from acrloss.training.checkpoint import check_checkpoint
 from acrloss.training.config import TrainConfig
 from acrloss.training.config_file import config_text
-from matlab import write_cofw, write_mat5
+from matlab import write_mat5
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,11 @@ def _annotations(folder: Path) -> list[Target]:
     for name in WRITERS:
         write_annotations(faces, folder / name, name, copy_images=True)
         found.append((name, folder / name))
-    for fake in (
-        *(fakes.yolo_ultralytics, fakes.yolo_roboflow, fakes.yolo_cvat, fakes.label_studio, fakes.coco_roboflow),
-        *(fakes.cvat_jobs, fakes.lapa, fakes.jd_landmark, fakes.fll3, fakes.ibug300vw, fakes.w300lp, fakes.aflw2000),
-        *(fakes.merl_rav, fakes.merl_rav_published),
-    ):
-        place = folder / fake.__name__
-        place.mkdir()
-        found.append((_format_of(fake.__name__), fake(place)))
-    found += [("wflw", _wflw(folder / "wflw")), ("aflw19", _aflw19(folder / "aflw19"))]
-    found += [("cofw", _cofw(folder / "cofw")), ("cofw68", _cofw68(folder / "cofw68"))]
+    for name, fake in fakes.FAKES:
+        place = folder / "fakes" / f"{name}-{fake.__name__}"
+        place.parent.mkdir(exist_ok=True)
+        found.append((name, fake(place)))
+    found.append(("aflw19", _aflw19(folder / "aflw19")))
     made = []
     for name, place in found:
         place = place if place.is_dir() else place.parent
@@ -88,34 +84,11 @@ def _reader(name: str, place: Path) -> Callable[[Path], object]:
     return read
 
 
-def _format_of(fake: str) -> str:
-    starts = {
-        "label_studio": "labelstudio",
-        "coco": "coco",
-        "cvat": "cvat",
-        "jd": "lapa",
-        "fll3": "lapa",
-        "yolo": "yolo",
-    }
-    starts |= {"aflw2000": "w300lp", "merl": "merlrav"}
-    return next((name for start, name in starts.items() if fake.startswith(start)), fake)
-
-
 def _by_suffix(place: Path) -> list[Path]:
     """One file of annotations of each kind: of each suffix, the largest."""
     files = sorted((p for p in place.rglob("*") if p.is_file()), key=lambda p: (p.suffix, p.stat().st_size))
     pictures = {".jpg", ".png", ".jpeg", ".avi", ".bmp"}
     return [*{file.suffix: file for file in files if file.suffix.lower() not in pictures}.values()]
-
-
-def _wflw(place: Path) -> Path:
-    fakes.picture(place / "WFLW_images/0--Parade/a.jpg")
-    marks = " ".join(f"{value:.6f}" for value in fakes.face_points(98).ravel())
-    fakes.write(
-        place / "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_train.txt",
-        f"{marks} 3 4 117 96 0 0 0 0 0 1 0--Parade/a.jpg\n",
-    )
-    return place
 
 
 def _aflw19(place: Path) -> Path:
@@ -131,22 +104,6 @@ def _aflw19(place: Path) -> Path:
         nameList=names,
         ra=np.array([[5, 1, 2, 4, 3]], np.uint8),
     )
-    return place
-
-
-def _cofw(place: Path) -> Path:
-    place.mkdir()
-    phis = np.stack([np.concatenate([np.arange(1.0, 30), np.arange(10.0, 39), np.arange(29) % 5 == 0])] * 2)
-    pictures = [np.full((50, 40, 3), 90, np.uint8), np.full((50, 40), 90, np.uint8)]
-    write_cofw(place / "COFW_train_color.mat", "Tr", pictures, phis, np.array([[5.0, 7, 20, 24]] * 2))
-    return place
-
-
-def _cofw68(place: Path) -> Path:
-    write_mat5(
-        place / "test_annotations/1_points.mat", Points=fakes.face_points(68) + 1, Occ=np.zeros((1, 68), np.uint8)
-    )
-    write_mat5(place / "cofw68_test_bboxes.mat", bboxes=np.array([[11, 12, 30, 40]], np.uint8))
     return place
 
 
@@ -190,7 +147,7 @@ def _configurations(folder: Path) -> list[Target]:
         get_scheme(file)
 
     def whole_study(file: Path) -> None:
-        read_study(file, place)
+        check_options(read_study(file, place).runs, "study.yaml")
 
     return [
         Target("configuration: scheme", place / "scheme.yaml", scheme, 2),
@@ -266,5 +223,7 @@ def _onnx(scheme: dict[str, Any], crop: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
+# Threads do not come along when a process forks, and whatever waits for them would wait for ever.
+torch.set_num_threads(1)
 # h5py is imported here, so that a forked process does not import it under its limits.
 _ = h5py

@@ -188,6 +188,10 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
         ("crop: 32", "crop is a group of options"),
         ("model: ", "model is a group of options"),
         ("optim.learning_rate: -1", "optim.learning_rate must be above 0"),
+        ("loss: null", "loss has no value"),
+        ("loss_options: null", "loss_options has no value"),
+        ("model: {head: null}", "model.head has no value"),
+        ("crop: {size: [64]}", "crop.size: expected int, got [64] (acrloss train --help lists the options)"),
     ):
         study.write_text(f"data: synthetic:20\nmethods: {{A: {{loss: l2}}, B: {{{options}}}}}\nseeds: [0]\n")
         assert main(arguments) == 2

@@ -161,6 +161,13 @@ def test_faces_that_the_run_was_trained_on_are_marked(
     assert main(["evaluate", str(run), "--data", str(copy), "--output", str(tmp_path), "--split", "train"]) == 0
     assert evaluation_in(tmp_path)["role"] == "test"
     text = data.read_text().replace("11.png,train", "11.png,val").replace("10.png,train", "10.png,val")
+    # A configuration that somebody emptied tells nothing.
+    emptied = tmp_path / "emptied"
+    shutil.copytree(run, emptied)
+    (emptied / "config.yaml").write_text(f"{{data: {data}, validation_share: null, seed: null}}")
+    assert main(["evaluate", str(emptied), *arguments[2:], "train"]) == 0
+    assert evaluation_in(tmp_path)["role"] == "test"
+    capsys.readouterr()
     original = data.read_text()
     data.write_text(text)
     try:

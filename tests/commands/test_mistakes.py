@@ -33,6 +33,11 @@ def test_what_is_mistyped_is_answered(arguments: list[str], message: str, fails:
         ("seed: 1\ncrop:\n  szie: 3\n", "c.yaml:3: unknown option crop.szie; did you mean crop.size?"),
         ("crop: {size: 64, 'enlargment': 1}\n", "c.yaml:1: unknown option crop.enlargment; did you mean crop.enlarge"),
         ("\n\nepochs: few\n", "c.yaml:3: --epochs: expected int, got few"),
+        ("seed: 1\nloss_options: null\n", "c.yaml:2: loss_options has no value; give one, or leave it out"),
+        ("model: {head: null}\n", "c.yaml:1: model.head has no value"),
+        ("crop: null\n", "c.yaml: crop is a group of options"),
+        ("scheme: {}\n", "c.yaml:1: --scheme: expected str or null, got {} (acrloss train --help)"),
+        ("logger: [null]\n", "--logger: expected one of 'tensorboard', 'csv', 'wandb', 'mlflow' or list[one of "),
     ],
 )
 def test_a_configuration_names_its_file_and_line(

@@ -148,6 +148,14 @@ def test_runs_and_results_of_versions_before_are_taken_over(tmp_path: Path) -> N
         ("data: [a, b]\nmethods: {A: {}}", "'data' is a source of faces"),
         ("data: {N: }\nmethods: {A: {}}", "'data' is a source of faces"),
         ("data: 3\nmethods: {A: {}}", "'data' is a source of faces"),
+        ("data: null\nmethods: {A: {}}", "'data' is missing"),
+        ("data: synthetic:9\nmethods: [null]", "'methods' maps names"),
+        ("data: synthetic:9\nmethods: {A: [null]}", "'methods' maps names"),
+        ("data: synthetic:9\nmethods: {A: {}}\nseeds: null", "'seeds' is a list of whole numbers"),
+        ("data: synthetic:9\nmethods: {A: {}}\nseeds: [null]", "'seeds' is a list of whole numbers"),
+        ("data: synthetic:9\nmethods: {A: {scheme: [x]}}", r"A: scheme: expected a text, got \['x'\]"),
+        ("data: synthetic:9\nmethods: {A: {format: 3}}", "A: format: expected a text, got 3"),
+        ("data: none\nmethods: {A: {data_options: null}}", "A: data_options: expected options by name, .* not None"),
     ],
 )
 def test_a_wrong_study_is_one_line(text: str, message: str, tmp_path: Path) -> None:

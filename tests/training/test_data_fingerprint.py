@@ -75,7 +75,7 @@ def test_large_images_are_not_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "huge.bmp"
     with path.open("wb") as file:
         file.truncate(50_000_000_000)
-    faces = Annotations.create([str(path)], [[[1.0, 2], [3, 4]]], generic_scheme(2))
+    faces = Annotations.create([str(path)], np.ones((1, 2, 2)), generic_scheme(2))
     before = data_fingerprint(faces)
     with path.open("r+b") as file:
         file.seek(25_000_000_005)
@@ -102,6 +102,9 @@ def test_a_run_of_a_version_before_is_compared_by_what_it_kept(faces_csv: Path, 
     kept = {"faces": "24", "images": "0" * 64, "landmarks": data_fingerprint(faces)["landmarks"]}
     file.write_text(json.dumps(kept))
     check_same_data(file, faces)
+    for damaged in ("[]", "null", "{", "3"):
+        file.write_text(damaged)
+        check_same_data(file, faces)
     file.write_text(json.dumps({**kept, "landmarks": hashlib.sha256(b"").hexdigest()}))
     with pytest.raises(DataError, match="other data: landmarks changed; put the data back"):
         check_same_data(file, faces)

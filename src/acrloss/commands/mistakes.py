@@ -6,11 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from acrloss.errors import DataError
-from acrloss.suggestions import did_you_mean
-
-_CLASS = re.compile(r"<class '(\w+)'>")
-_EXPECTED = re.compile(r"Expected an? (.+?)\. Got value: ")
-_WRONG_VALUE = re.compile(r'Parser key "(?P<key>[\w.]+)":\s*(?P<what>.*)', re.DOTALL)
+from acrloss.suggestions import did_you_mean, plain_types, wrong_value
 
 
 def configurations(given: Sequence[str], options: Sequence[str]) -> Iterator[tuple[Path, str]]:
@@ -68,13 +64,12 @@ def explain(error: str, given: Sequence[str], options: Sequence[str], configs: S
     for word in (word.split("=")[0] for word in given):
         if word.startswith("--") and word not in options and word in error:
             return f"unknown option {word}{did_you_mean(word, options)}"
-    if wrong := _WRONG_VALUE.search(error):
-        key = wrong["key"]
+    if wrong := wrong_value(error):
+        key, what = wrong
         on_line = any(word.split("=")[0] == f"--{key}" for word in given)
         where = "" if on_line else _place(key.rpartition(".")[2], configs)
-        what = _EXPECTED.sub(r"expected \1, got ", _CLASS.sub(r"\1", wrong["what"]))
         return f"{where}--{key}: {what}"
-    return _CLASS.sub(r"\1", error)
+    return plain_types(error)
 
 
 def _place(key: str, configs: Sequence[Path]) -> str:

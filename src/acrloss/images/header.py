@@ -141,7 +141,7 @@ def is_deep(reference: str) -> bool:
     try:
         with Image.open(reference, formats=DEEP) as image:
             if image.format == "TIFF":
-                return max(image.tag_v2.get(258, (8,))) > 8  # type: ignore[attr-defined]
+                return int(max(image.tag_v2.get(258, (8,)))) > 8
             arguments = image.tile[0].args
             rawmode, *more = (arguments,) if isinstance(arguments, str) else arguments
             return ";16" in str(rawmode) or (image.format == "PPM" and more != [] and int(more[0]) > 255)

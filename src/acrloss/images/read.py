@@ -93,8 +93,9 @@ def read_with_depth(reference: str, reduce: int = 1) -> tuple[NDArray[np.uint8],
         raise DataError(f"{reference}: cannot decode the image, it is damaged; {remedy}")
     bits = 0
     if decoded.dtype == np.uint16:
-        bits = bits_filled(decoded)
-        decoded = eight_bits(decoded, bits)
+        values: NDArray[np.uint16] = np.asarray(decoded, dtype=np.uint16)
+        bits = bits_filled(values)
+        decoded = eight_bits(values, bits)
     elif decoded.dtype != np.uint8:
         raise DataError(f"{reference}: its values are {decoded.dtype}; save it with 8 or 16 bits")
     image: NDArray[np.uint8] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]

@@ -186,13 +186,14 @@ def _role(run: Path, everyone: Annotations, scored: Annotations) -> Role:
     if not file.is_file():
         return "test"
     config = read_yaml(file)
-    if not {"data", "validation_share", "seed"} <= config.keys():
+    share, seed = config.get("validation_share"), config.get("seed")
+    if "data" not in config or not isinstance(share, float | int) or not isinstance(seed, int):
         return "test"  # written by somebody else
     trained = str(config["data"])
     if trained != everyone.source and Path(trained).absolute() != Path(everyone.source).absolute():
         return "test"
     try:
-        train, val = training_split(everyone, config["validation_share"], config["seed"])
+        train, val = training_split(everyone, share, seed)
     except DataError:
         return "test"  # the place is the same, the data is not
     if set(train.images) & set(scored.images):

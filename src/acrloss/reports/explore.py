@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from acrloss.annotations import Annotations
 from acrloss.arrays import Float, Image
@@ -68,7 +69,7 @@ def explore(
         raise ValueError(f"explore: expected faces >= 1, got {faces}")
     output = Path(output)
     framed = square_frame(annotations)
-    missing = np.isnan(framed).any(axis=2)
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(framed).any(axis=2))
     try:
         model = ShapeModel.fit(framed)
     except ValueError as error:

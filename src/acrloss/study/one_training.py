@@ -19,8 +19,20 @@ READING = ("format", "scheme", "data_options")
 
 
 def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """How a run's options say that its data is read, with what holds where they do not."""
-    return {name: options.get(name, {} if name == "data_options" else None) for name in READING}
+    """How a run's options say that its data is read, with what holds where they do not.
+
+    Raises:
+        DataError: one has a value that it cannot have.
+    """
+    reading = {name: options.get(name, {} if name == "data_options" else None) for name in READING}
+    for name in ("format", "scheme"):
+        if not isinstance(reading[name], str | None):
+            raise DataError(f"{name}: expected a text, got {reading[name]!r}")
+    if not isinstance(reading["data_options"], dict):
+        raise DataError(
+            f"data_options: expected options by name, as in {{one_based: true}}, not {reading['data_options']!r}"
+        )
+    return reading
 
 
 def train_one(data: str, options: dict[str, Any], output: str, resume: bool) -> str:

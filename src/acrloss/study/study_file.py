@@ -153,10 +153,14 @@ def read_study(path: str | Path, folder: Path, progress: Progress = no_progress)
             for method, options in methods.items():
                 merged = _merge(settings, options)
                 # "acr" may mean another loss in the next version; a run is known by what it was.
-                merged |= {"loss": versioned(str(merged.get("loss", "acr"))), "seed": seed, "score": score}
+                loss = merged.get("loss", "acr")
+                merged |= {"loss": versioned(loss) if isinstance(loss, str) else loss, "seed": seed, "score": score}
                 fingerprint = None
-                if listing is not None:
+                try:
                     how = reading_of(merged)
+                except DataError as error:
+                    raise DataError(f"{path}: {method}: {error}") from error
+                if listing is not None:
                     known_as = json.dumps([source, how], sort_keys=True, default=str)
                     if known_as not in fingerprints:
                         fingerprints[known_as] = _fingerprint(path, source, how, progress)

@@ -10,7 +10,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from acrloss.errors import DataError
-from acrloss.suggestions import did_you_mean
+from acrloss.suggestions import did_you_mean, plain_types, wrong_value
 from acrloss.training.config import TrainConfig
 from acrloss.yaml_file import read_yaml
 
@@ -30,13 +30,31 @@ def config_from(options: Mapping[str, Any]) -> TrainConfig:
     for group in ("model", "crop", "augmentation", "optim"):
         if not isinstance(options.get(group, {}), Mapping):
             raise DataError(f"{group} is a group of options, as in {group}: {{...: ...}}, not {options[group]!r}")
+        refuse_nothing(options.get(group, {}), f"{group}.")
+    refuse_nothing(options)
     try:
         values = parser.instantiate_classes(parser.parse_object(dict(options)))
         return TrainConfig(**{name: values[name] for name in TrainConfig.__dataclass_fields__})
     except (ArgumentError, TypeError, ValueError) as error:
+        if wrong := wrong_value(str(error)):
+            raise DataError(": ".join(wrong)) from error
         known = [option.lstrip("-") for action in parser._actions for option in action.option_strings]
         unknown = re.search(r"option '([^']+)'", str(error), re.IGNORECASE)
-        raise DataError(f"{error}{did_you_mean(unknown[1], known) if unknown else ''}") from error
+        said = " ".join(plain_types(str(error)).split())
+        raise DataError(f"{said}{did_you_mean(unknown[1], known) if unknown else ''}") from error
+
+
+def refuse_nothing(options: Mapping[str, Any], before: str = "") -> None:
+    """Refuse null, and keys that are no text, in the place of an option's value; jsonargparse takes null for any type.
+
+    Raises:
+        DataError: names the option.
+    """
+    for key, value in options.items():
+        if value is None:
+            raise DataError(f"{before}{key} has no value; give one, or leave it out")
+        if not isinstance(key, str):
+            raise DataError(f"{before}{key!r} is no name of an option")
 
 
 def config_text(config: TrainConfig, others: Mapping[str, Any]) -> str:

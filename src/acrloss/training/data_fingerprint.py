@@ -54,6 +54,8 @@ def check_same_data(path: Path, annotations: Annotations) -> None:
         before = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return  # a run of an older version has none
+    if not isinstance(before, dict):
+        return
     now = data_fingerprint(annotations)
     # Older versions kept other parts.
     changed = [name for name in now if before.get(name, now[name]) != now[name]]
