@@ -29,6 +29,7 @@ import traceback
 import warnings
 from collections import Counter
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -294,11 +295,12 @@ def run_target(job: tuple[Target, int], seed: int, keep: Path | None) -> tuple[s
     return target.name, counts
 
 
-JOBS: list[tuple[Target, int]] = []
+# Targets that lie in one folder, which reading any of them may look into: one process takes them in turn.
+JOBS: dict[Path, list[tuple[Target, int]]] = {}
 
 
-def run_numbered(number: int, seed: int, keep: Path | None) -> tuple[str, Counter[str]]:
-    return run_target(JOBS[number], seed, keep)
+def run_folder(folder: Path, seed: int, keep: Path | None) -> list[tuple[str, Counter[str]]]:
+    return [run_target(job, seed, keep) for job in JOBS[folder]]
 
 
 def main() -> int:
@@ -315,10 +317,13 @@ def main() -> int:
         chosen = [target for target in targets(Path(folder)) if values.only in target.name]
         share = values.count / sum(target.weight for target in chosen)
         # Forked while there are no threads; what reads a file is no object that could be sent.
-        JOBS.extend((target, round(share * target.weight)) for target in chosen)
+        for target in chosen:
+            place = target.file.relative_to(folder)
+            home = Path(*place.parts[: 2 if place.parts[0] == "fakes" else 1])
+            JOBS.setdefault(home, []).append((target, round(share * target.weight)))
         with multiprocessing.get_context("fork").Pool(values.jobs) as pool:
-            work = partial(run_numbered, seed=values.seed, keep=values.keep)
-            for name, counts in pool.imap_unordered(work, range(len(JOBS))):
+            work = partial(run_folder, seed=values.seed, keep=values.keep)
+            for name, counts in chain.from_iterable(pool.imap_unordered(work, JOBS)):
                 print(f"{name}: " + ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())), flush=True)
                 total += counts
     print(
