@@ -135,8 +135,6 @@ def _distances(shape: Complex) -> Float:
 def _matching(distances: Float) -> NDArray[np.intp]:
     """An involution of little distance: each other's nearest become partners, then the nearest of what is left, and
     partners are exchanged while that helps.
-
-    A landmark that is its own partner counts its squared distance once, a pair twice, so that sums are comparable.
     """
     count = len(distances)
     nearest = distances.argmin(axis=1)
@@ -147,28 +145,44 @@ def _matching(distances: Float) -> NDArray[np.intp]:
         a, b = int(first[k]), int(second[k])
         if flip[a] < 0 and flip[b] < 0:
             flip[a], flip[b] = b, a
-    cost = distances**2
+    # A landmark of its own counts its squared distance once, a pair twice, so that sums are comparable.
+    cost = 2 * distances**2
+    np.fill_diagonal(cost, cost.diagonal() / 2)
     # Those with their nearest partner cannot gain; whoever can has a part in an exchange that helps.
     loose = np.flatnonzero(distances[np.arange(count), flip] > distances.min(axis=1) + 1e-12)
     for a in [*loose.tolist()] * 2:
-        for b in range(count):
-            if a == b:
-                continue
-            c, d = int(flip[a]), int(flip[b])
-            now = {tuple(sorted(pair)) for pair in ((a, c), (b, d))}
-            for pairing in ([(a, b), (c, d)], [(a, d), (b, c)], [(a, a), (c, c), (b, d)], [(b, b), (d, d), (a, c)]):
-                then = {tuple(sorted(pair)) for pair in pairing}
-                members = [m for pair in then for m in set(pair)]
-                valid = sorted(members) == sorted({a, b, c, d})
-                if valid and _cost(cost, then) < _cost(cost, now) - 1e-12:
-                    for x, y in then:
-                        flip[x], flip[y] = y, x
-                    break
+        b = -1
+        while (exchange := _exchange(cost, flip, a, b + 1)) is not None:
+            b, pairs = exchange
+            for x, y in pairs:
+                flip[x], flip[y] = y, x
     return flip
 
 
-def _cost(cost: Float, pairs: set[tuple[int, ...]]) -> float:
-    return float(sum((1 if x == y else 2) * cost[x, y] for x, y in pairs))
+def _exchange(cost: Float, flip: NDArray[np.intp], a: int, start: int) -> tuple[int, list[tuple[int, int]]] | None:
+    """The first landmark from `start` on with which an exchange of partners helps `a`, and the pairs after it."""
+    everyone = np.arange(len(flip))
+    c, partners, single = int(flip[a]), flip, cost.diagonal()
+    alone, mine = partners == everyone, everyone == c
+    now = cost[a, c] + np.where(mine, 0, cost[everyone, partners])
+    # a with b and their partners with each other; a with b's partner and b with a's; a and its partner alone; or b and
+    # its partner.
+    then = [
+        np.where(alone & (c == a), cost[a], cost[a] + cost[c, partners]),
+        np.where(mine, single[a] + single[c], cost[a, partners] + cost[c]),
+        single[a] + single[c] + cost[everyone, partners],
+        single + single[partners] + cost[a, c],
+    ]
+    possible = [~mine & (alone == (c == a)), mine | ~(alone | (c == a)), ~mine & (c != a), ~mine & ~alone]
+    helps = np.stack(possible) & (np.stack(then) < now - 1e-12)
+    helps[:, :start] = helps[:, a] = False
+    better = np.flatnonzero(helps.any(axis=0))
+    if not len(better):
+        return None
+    b = int(better[0])
+    d = int(flip[b])
+    kinds = [[(a, b), (c, d)], [(a, d), (b, c)], [(a, a), (c, c), (b, d)], [(b, b), (d, d), (a, c)]]
+    return b, kinds[int(helps[:, b].argmax())]
 
 
 def _doubts(shape: Complex, flip: NDArray[np.intp], agreement: Float) -> dict[int, str]:
