@@ -21,6 +21,9 @@ SQUARE = Scheme(
     name="square", num_landmarks=6, flip=(1, 0, 3, 2, 5, 4), contours=(((0, 1, 3, 2), True), ((4, 5), False))
 )
 
+# Two shares instead of five: fewer panels to draw.
+TWO = ModeSchedule(stages=((0, 0.5), (3, 0.9)))
+
 
 def landmarks(count: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(1)
@@ -50,8 +53,7 @@ def test_writes_the_figures_the_numbers_and_the_page(tmp_path: Path) -> None:
         steps.append(total)
         return items
 
-    schedule = ModeSchedule(stages=((0, 0.5), (3, 0.9)))
-    page = explore(annotations, tmp_path / "out", schedule=schedule, faces=3, progress=watch)
+    page = explore(annotations, tmp_path / "out", schedule=TWO, faces=3, progress=watch)
     assert page == tmp_path / "out" / "explore.html"
     html = page.read_text(encoding="utf-8")
     assert html.count('<img src="data:image/') == 8
@@ -110,7 +112,7 @@ def test_no_picture_at_all_leaves_the_other_figures(tmp_path: Path) -> None:
 
 
 def test_more_faces_asked_for_than_there_are(tmp_path: Path) -> None:
-    explore(annotated(tmp_path / "data", count=3), tmp_path / "out")
+    explore(annotated(tmp_path / "data", count=3), tmp_path / "out", schedule=TWO)
     facts = json.loads((tmp_path / "out" / "explore.json").read_text())
     assert len(facts["pictured"]) == 3
     assert facts["rank"] == 2
@@ -141,7 +143,7 @@ def test_no_face_is_complete(tmp_path: Path) -> None:
     points = whole.landmarks.copy()
     points[np.arange(14), np.arange(14) % 6] = np.nan
     annotations = Annotations.create(whole.images, points, SQUARE)
-    page = explore(annotations, tmp_path / "out", faces=3)
+    page = explore(annotations, tmp_path / "out", schedule=TWO, faces=3)
     facts = json.loads((tmp_path / "out" / "explore.json").read_text())
     model = ShapeModel.fit(square_frame(annotations))
     assert model.num_completed == facts["faces_completed"] == facts["faces_fitted"] == 14
