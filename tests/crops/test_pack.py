@@ -139,7 +139,8 @@ def test_the_patch_is_the_part_of_the_image(x: float, y: float, side: float, pix
     assert matrix[0, 0] * side >= min(pixels, side) * 0.97
     where = apply_matrix(invert_matrix(matrix), np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1))
     inside = ((where > 4 / matrix[0, 0]) & (where < np.array([399, 299]) - 4 / matrix[0, 0])).all(axis=-1)
-    np.testing.assert_allclose(patch[inside][:, :2], where[inside] * (0.6, 0.8), atol=1.6)
+    # Values are cut to whole numbers, and OpenCV 4.10 rounds in its own way; a place beside it is off by 5 at least.
+    np.testing.assert_allclose(patch[inside][:, :2], where[inside] * (0.6, 0.8), atol=2.0)
 
 
 def test_faces_that_cannot_be_packed_are_named(tmp_path: Path) -> None:
