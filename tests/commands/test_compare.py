@@ -69,7 +69,11 @@ def trained_here(monkeypatch: pytest.MonkeyPatch, undetected: None) -> list[str]
 
 
 def test_a_study_is_trained_once_and_reported(
-    faces_300w: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], trained_here: list[str]
+    faces_300w: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    trained_here: list[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     (tmp_path / "s.yaml").write_text(STUDY.format(data=faces_300w))
     arguments = ["compare", str(tmp_path / "s.yaml"), "--output", str(tmp_path / "out"), "--jobs", "2"]
@@ -92,6 +96,7 @@ def test_a_study_is_trained_once_and_reported(
     nme = [json.loads((r / "train" / "evaluation.json").read_text())["scores"][0]["nme"] for r in runs]
     assert sum(nme) / 4 == pytest.approx(sum(float(mean) for _, mean, _ in rows) / 2, abs=0.01)
     times = {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}
+    request.getfixturevalue("undrawn")
     assert main(arguments) == 1
     assert "6 runs, 4 of them done already" in capsys.readouterr().err
     assert times == {r: (r / "train" / "last.ckpt").stat().st_mtime for r in runs}

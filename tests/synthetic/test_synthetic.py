@@ -137,14 +137,14 @@ def test_pixels_follow_the_landmarks() -> None:
 
 
 def test_persons_have_four_pictures_and_one_split() -> None:
-    annotations = generate(4000, seed=9)
+    annotations = generate(400, seed=9)
     splits: dict[str, set[str]] = {}
     for person, split in zip(annotations.persons, annotations.splits, strict=True):
         splits.setdefault(person, set()).add(split)
-    assert len(splits) == 1000
+    assert len(splits) == 100
     assert all(len(of) == 1 for of in splits.values())
     counts = {name: annotations.splits.count(name) for name in ("train", "val", "test")}
-    assert counts == {"train": 3200, "val": 400, "test": 400}
+    assert counts == {"train": 320, "val": 40, "test": 40}
     assert annotations.scheme.name == "ibug68"
     # Small sets have all three splits, too.
     assert set(generate(40).splits) == {"train", "val", "test"}
