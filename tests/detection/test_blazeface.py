@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from acrloss.boxes import best_match, overlap
 from acrloss.detection import blazeface
 from acrloss.detection.blazeface import BlazeFace
+from acrloss.detection.detector import Detections
 from acrloss.errors import DataError
 from acrloss.formats.synthetic import generate
 from acrloss.images import read_image
@@ -28,7 +29,8 @@ class Recorded:
     """A session that gives what it is told, and keeps what it was shown."""
 
     def __init__(self, side: int, cells: dict[int, tuple[float, list[float]]]) -> None:
-        self.side, self.cells, self.shown = side, cells, np.empty(0)
+        self.side, self.cells = side, cells
+        self.shown: Any = None
 
     def run(self, _: None, given: dict[str, Any]) -> list[Any]:
         self.shown = given["input:0"]
@@ -121,7 +123,7 @@ def test_turned_back_by_hand(width: int, height: int) -> None:
     box = {1: [20, width - 41, 60, width - 11], 2: [width - 41, height - 61, width - 11, height - 21]}
     box[3] = [height - 61, 10, height - 21, 40]
     for quarters, seen in box.items():
-        shown = blazeface.Detections(np.array([seen], dtype=np.float64), np.ones(1), np.array([-90.0 * quarters]))
+        shown = Detections(np.array([seen], dtype=np.float64), np.ones(1), np.array([-90.0 * quarters]))
         back = blazeface._turned_back(shown, quarters, width, height)
         assert back.boxes[0] == pytest.approx([10, 20, 40, 60])
         assert back.turns[0] == pytest.approx(0)

@@ -387,7 +387,7 @@ def test_occlusion_is_scored_over_annotated_landmarks() -> None:
     landmarks = faces.landmarks.copy()
     landmarks[2] = np.nan
     landmarks[2, 36:48] = faces.landmarks[2, 36:48]
-    visible = np.isfinite(landmarks).all(axis=-1)
+    visible = np.asarray(np.isfinite(landmarks).all(axis=-1))
     visible[0, :10] = False
     faces = Annotations.create(faces.images, landmarks, IBUG, visible=visible)
     occlusion = np.zeros((3, 68))

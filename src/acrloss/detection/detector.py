@@ -45,7 +45,8 @@ class Detections:
     turns: Float = _UNKNOWN
 
     def __post_init__(self) -> None:
-        if self.turns is None:
+        given: Any = self.turns
+        if given is None:
             object.__setattr__(self, "turns", np.zeros(len(self.boxes)))
 
 

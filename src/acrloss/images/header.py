@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from acrloss.errors import DataError
 
@@ -141,8 +141,9 @@ def is_deep(reference: str) -> bool:
     try:
         with Image.open(reference, formats=DEEP) as image:
             if image.format == "TIFF":
-                return int(max(image.tag_v2.get(258, (8,)))) > 8
-            arguments = image.tile[0].args
+                tags: Any = image
+                return int(max(tags.tag_v2.get(258, (8,)))) > 8
+            arguments: Any = image.tile[0].args
             rawmode, *more = (arguments,) if isinstance(arguments, str) else arguments
             return ";16" in str(rawmode) or (image.format == "PPM" and more != [] and int(more[0]) > 255)
     except Exception:  # Pillow's parsers raise whatever damaged bytes lead to
