@@ -260,6 +260,16 @@ def test_differences_name_the_method_they_are_to() -> None:
     assert text.splitlines() == ["x \\`y\\`", "", "| method | a &lt;b&gt; |", "| :-- | --: |", "| a\\|b \\*c\\* | 1 |"]
 
 
+def test_data_that_no_file_can_be_called_is_one_line(tmp_path: Path) -> None:
+    for source in ("synthetic:" + "9" * 400, "x" * 5000, "synthetic:a@b"):
+        text = STUDY.replace("synthetic:60@1", source)
+        if source.startswith("synthetic"):
+            with pytest.raises(DataError, match=r"s\.yaml: .*synthetic"):
+                read(text, tmp_path)
+        else:
+            assert {run.fingerprint for run in read(text, tmp_path).runs} == {None}
+
+
 def test_subsets_are_scored_apart() -> None:
     runs = {m: [result(s, [nme, 1.0, 2.0], method=m) for s in (0, 1)] for m, nme in (("L2", 8.0), ("Wing", 6.0))}
     caption, header, rows = subset_table("300-W", runs)

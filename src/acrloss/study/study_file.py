@@ -168,7 +168,7 @@ def read_study(path: str | Path, folder: Path, progress: Progress = no_progress)
                 key = run_key(source_name, merged)
                 former, place = (folder / "runs" / f"{key}-{(one or 'absent')[:8]}" for one in (listing, fingerprint))
                 # Begun by a version before, which knew the data by its listing.
-                place = former if former.exists() and not place.exists() else place
+                place = former if _is_there(former) and not _is_there(place) else place
                 runs.append(Run(source_name, method, seed, source, merged, fingerprint, listing, place))
     return Study(path.stem, score, tuple(runs), path.read_text(encoding="utf-8"))
 
@@ -215,7 +215,7 @@ def _listing(source: str, output: Path) -> str | None:
     What lies in `output` is no data, even where that is a folder of the data's.
     """
     path = Path(source)
-    if not path.exists():
+    if not _is_there(path):
         # Synthetic faces are made anew from what their name says.
         return hashlib.sha256(source.encode()).hexdigest() if source.startswith("synthetic") else None
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
@@ -223,3 +223,10 @@ def _listing(source: str, output: Path) -> str | None:
         files = [p for p in files if not p.absolute().is_relative_to(output.absolute())]
     listing = "\n".join(f"{p.relative_to(path)} {p.stat().st_size}" for p in files)
     return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # what no file can be called
+        return False
