@@ -41,6 +41,7 @@ from acrloss.training.calibrate import fit_confidence, fit_detector_boxes, fit_l
 from acrloss.training.config import TrainConfig
 from acrloss.training.config_file import NAME, check_resumable, config_text
 from acrloss.training.data_fingerprint import check_same_data, data_fingerprint
+from acrloss.training.determinism import deterministic_algorithms
 from acrloss.training.fit import Fitted, fit
 from acrloss.training.usable_faces import usable_faces
 
@@ -207,7 +208,7 @@ def train(
     else:
         _check_new(folder)
     fresh = not folder.exists() or not any(folder.iterdir())
-    with _only_one(folder):
+    with _only_one(folder), deterministic_algorithms():
         remove_leftovers(folder, ("last.ckpt", "best.safetensors", "last.safetensors", "metrics.csv", "left_out.txt"))
         write_atomic(folder / NAME, config_text(config, others))
         if not resume:
