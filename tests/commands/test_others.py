@@ -10,6 +10,7 @@ import pytest
 
 from acrloss.commands.main import COMMANDS, main
 from acrloss.commands.report import distinct_names
+from acrloss.commands.synthesize import drawing_processes
 from acrloss.crops.crop import CropSpec
 from acrloss.formats import read_annotations
 from acrloss.formats.pts import write_pts
@@ -154,3 +155,9 @@ def test_synthesize_writes_what_the_readers_read(tmp_path: Path, fails: Callable
     assert set(faces.split_names) == {"train", "val", "test"}
     assert "not empty" in fails("synthesize", "--count", "4", "--output", folder)
     assert "--count" in fails("synthesize", "--count", "0", "--output", tmp_path / "none")
+
+
+def test_few_faces_are_drawn_by_one_process_and_many_by_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, counts in ((4, {1: 1, 99: 1, 100: 2, 199: 3, 9999: 4}), (None, {9999: 1})):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        assert {count: drawing_processes(count) for count in counts} == counts

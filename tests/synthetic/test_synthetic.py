@@ -167,6 +167,22 @@ def test_a_written_data_set_is_read_back(tmp_path: Path) -> None:
     assert np.abs(read_image(annotations.images[by_index[11]]).astype(int) - original).mean() < 8
 
 
+def test_several_processes_write_the_same_files(tmp_path: Path) -> None:
+    """More pictures than one process takes at a time."""
+    alone, shared = (write_dataset(tmp_path / str(jobs), 20, seed=6, size=48, jobs=jobs) for jobs in (1, 2))
+    files = [sorted(path.relative_to(folder) for path in folder.rglob("*.*")) for folder in (alone, shared)]
+    assert len(files[0]) == 40
+    assert files[0] == files[1]
+    assert all((alone / file).read_bytes() == (shared / file).read_bytes() for file in files[0])
+
+
+def test_a_process_that_cannot_write_ends_it_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "train").touch()
+    for jobs in (1, 2):
+        with pytest.raises(DataError, match=r"cannot (write|make)"):
+            write_dataset(tmp_path, 20, size=48, jobs=jobs)
+
+
 def test_readers_know_the_embedded_default() -> None:
     annotations = read_annotations("synthetic:12@5")
     assert np.array_equal(annotations.landmarks, generate(12, seed=5).landmarks)

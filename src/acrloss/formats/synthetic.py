@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from acrloss.annotations import Annotations
@@ -89,13 +95,16 @@ def write_dataset(
     seed: int = 0,
     size: int = DEFAULT_SIZE,
     progress: Progress = no_progress,
+    jobs: int = 1,
 ) -> Path:
     """Write pictures as JPEG with `.pts` files in sub-folders train, val and test, as `read_annotations` reads them.
 
     Args:
         folder: made if it does not exist; files of the same names are replaced.
         count, seed, size: as for `generate`.
-        progress: wraps the picture numbers, for a progress bar.
+        progress: wraps the pictures, for a progress bar.
+        jobs: processes that draw. More than one are started afresh, so the caller's own script must begin its work
+            under `if __name__ == "__main__":`.
 
     Returns:
         The folder.
@@ -106,12 +115,33 @@ def write_dataset(
     """
     folder = Path(folder)
     annotations = generate(count, seed, size)
-    for index in progress(range(count), "drawing faces", count):
-        image, landmarks = render(seed, index, size)
-        stem = folder / annotations.splits[index] / f"{annotations.persons[index]}_{index:06d}"
-        write_atomic(stem.with_suffix(".jpg"), encode_jpeg(image, _JPEG_QUALITY))
-        write_pts(stem.with_suffix(".pts"), landmarks)
+    stems = [folder / annotations.splits[index] / f"{annotations.persons[index]}_{index:06d}" for index in range(count)]
+    for _ in progress(_drawn(stems, seed, size, jobs), "drawing faces", count):
+        pass
     return folder
+
+
+def _drawn(stems: list[Path], seed: int, size: int, jobs: int) -> Iterator[None]:
+    """Draws a picture for each item that is taken."""
+    draw = partial(_draw, seed=seed, size=size)
+    if jobs == 1:
+        yield from map(draw, range(len(stems)), stems)
+        return
+    # Not forked: OpenCV's threads do not survive that.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin_worker) as pool:
+        yield from pool.map(draw, range(len(stems)), stems, chunksize=16)
+
+
+def _begin_worker() -> None:
+    """One thread each, and Ctrl-C is answered by the process that waits for them."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _draw(index: int, stem: Path, seed: int, size: int) -> None:
+    image, landmarks = render(seed, index, size)
+    write_atomic(stem.with_suffix(".jpg"), encode_jpeg(image, _JPEG_QUALITY))
+    write_pts(stem.with_suffix(".pts"), landmarks)
 
 
 def _name(person: int) -> str:
