@@ -4,6 +4,7 @@ python tools/coverage_summary.py    # reads .coverage; `coverage html` shows the
 """
 
 import io
+from pathlib import Path
 
 import coverage
 
@@ -13,9 +14,12 @@ LEAST = 90.0
 def main() -> None:
     data = coverage.Coverage()
     data.load()
-    total = data.report(file=io.StringIO(), precision=1)
+    # Tests write modules of their own, and copy the package.
+    home = str(Path(__file__).resolve().parents[1] / "src" / "acrloss")
+    measured = sorted(path for path in data.get_data().measured_files() if path.startswith(home))
+    total = data.report(morfs=measured, file=io.StringIO(), precision=1)
     low = []
-    for path in sorted(data.get_data().measured_files()):
+    for path in measured:
         percent = data.report(morfs=[path], file=io.StringIO(), precision=1)
         if percent < LEAST:
             low.append(f"  {percent:5.1f} %  {path.rpartition('/acrloss/')[2]}")
